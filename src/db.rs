@@ -1,0 +1,13 @@
+//! The database: pool, migrations, schema, and a private Postgres for `dev` and tests.
+
+pub mod migrations;
+pub mod private;
+pub mod schema;
+mod pool;
+mod statement;
+
+pub use pool::{Pool, PooledConn};
+pub use statement::statement;
+
+/// What model methods take: one connection, inside or outside a transaction.
+pub type Conn = diesel_async::AsyncPgConnection;

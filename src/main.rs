@@ -1,0 +1,5 @@
+//! The binary: arguments, telemetry, go.
+
+fn main() -> std::process::ExitCode {
+    truegate::cli::main()
+}
