@@ -1,1 +1,3 @@
-//! (being written)
+//! Wire formats, one folder per API; nothing here decides anything.
+
+pub mod gotrue;

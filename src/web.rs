@@ -1,1 +1,4 @@
-//! (being written)
+//! What faces share of HTTP.
+
+pub mod reply;
+pub mod request_id;

@@ -1,0 +1,3 @@
+//! GoTrue's API.
+
+pub mod door;
