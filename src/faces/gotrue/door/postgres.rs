@@ -74,7 +74,7 @@ fn status(code: &str) -> Option<StatusCode> {
 }
 
 /// What diesel kept of the SQLSTATE.
-fn sql_state(kind: &DatabaseErrorKind) -> Option<&'static str> {
+fn sql_state(kind: DatabaseErrorKind) -> Option<&'static str> {
     match kind {
         DatabaseErrorKind::UniqueViolation => Some("23505"),
         DatabaseErrorKind::ForeignKeyViolation => Some("23503"),
