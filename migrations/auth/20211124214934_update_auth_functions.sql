@@ -1,0 +1,1 @@
+-- Nothing: 20220224000811 writes these functions as they are today.

@@ -1,0 +1,1 @@
+-- Nothing: 20220224000811 writes this function as it is today.

@@ -1,0 +1,2 @@
+alter table users
+    add column if not exists banned_until timestamptz;

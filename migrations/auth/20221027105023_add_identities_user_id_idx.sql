@@ -1,0 +1,1 @@
+-- Nothing: the same index as in 20211122151130.

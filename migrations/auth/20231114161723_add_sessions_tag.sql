@@ -1,0 +1,2 @@
+alter table sessions
+    add column if not exists tag text;

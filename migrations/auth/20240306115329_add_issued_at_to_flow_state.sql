@@ -1,0 +1,2 @@
+alter table flow_state
+    add column if not exists auth_code_issued_at timestamptz;
