@@ -1,6 +1,15 @@
-//! The one integration test binary.
+//! The only integration test binary.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected has to fail"
+)]
 
-#[cfg(test)]
 mod dev {
     mod private_postgres;
 }
+mod golden;
+mod replay;
+mod support;
