@@ -1,0 +1,105 @@
+//! Settings of our own.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::report::Report;
+use super::settings::settings;
+use super::value::Value;
+
+settings! {
+    /// Truegate's own settings, which GoTrue does not have.
+    pub struct Truegate("TRUEGATE_") {
+        /// Hash of new passwords: argon2id, or bcrypt for a database shared with an old GoTrue.
+        password_hash: PasswordHash = "argon2id",
+        /// Memory of one argon2id hash, in KiB.
+        argon2_memory_kib: u32 = "19456",
+        /// Rounds of one argon2id hash.
+        argon2_iterations: u32 = "2",
+        /// Lanes of one argon2id hash.
+        argon2_lanes: u32 = "1",
+        /// Passwords hashed at the same time; 0: one per core.
+        hash_threads: usize = "0",
+        /// Passwords that may wait for it, before sign-ins are answered 503; 0: 64 per thread.
+        hash_queue: usize = "0",
+        /// The API is served below this path, too, such as /auth/v1.
+        path_prefix: Option<String> = "",
+        /// URL for migrations and LISTEN, where the other one leads to a pooler.
+        migration_database_url: Option<SecretString> = "",
+        /// How long a request waits for a connection to the database before it is answered 503.
+        db_wait: Duration = "2s",
+        /// Answers wait until the relay has taken the mail, and tell its refusal, as GoTrue's do.
+        mail_wait: bool = "false",
+        /// How often sending one mail is tried.
+        mail_max_attempts: u32 = "10",
+        /// Certificates (PEM) that are trusted for the relay besides the usual ones.
+        smtp_ca_file: Option<PathBuf> = "",
+        /// Swagger UI at /swagger.
+        swagger_enabled: bool = "false",
+    }
+}
+
+impl Truegate {
+    pub(super) fn settle(&mut self, report: &mut Report) {
+        if self.hash_threads == 0 {
+            self.hash_threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        }
+        if self.hash_queue == 0 {
+            self.hash_queue = self.hash_threads.saturating_mul(64);
+        }
+        self.path_prefix = self
+            .path_prefix
+            .take()
+            .map(|prefix| prefix.trim_end_matches('/').to_owned());
+        self.path_prefix = self.path_prefix.take().filter(|prefix| !prefix.is_empty());
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        if self
+            .path_prefix
+            .as_ref()
+            .is_some_and(|p| !p.starts_with('/') || !p.chars().all(plain))
+        {
+            report.mistake("TRUEGATE_PATH_PREFIX", "it is not a path such as /auth/v1");
+        }
+        for (name, number) in [
+            ("TRUEGATE_ARGON2_ITERATIONS", self.argon2_iterations),
+            ("TRUEGATE_ARGON2_LANES", self.argon2_lanes),
+            ("TRUEGATE_MAIL_MAX_ATTEMPTS", self.mail_max_attempts),
+        ] {
+            if number == 0 {
+                report.mistake(name, "it is 0; make it 1 or more");
+            }
+        }
+        // RFC 9106 §3.1.
+        let least = self.argon2_lanes.saturating_mul(8);
+        if self.argon2_memory_kib < least {
+            report.mistake(
+                "TRUEGATE_ARGON2_MEMORY_KIB",
+                format!("it is less than 8 per lane: {least}"),
+            );
+        }
+    }
+}
+
+/// How new passwords are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordHash {
+    /// RFC 9106, with the parameters above.
+    Argon2id,
+    /// At cost 10, as GoTrue's.
+    Bcrypt,
+}
+
+impl Value for PasswordHash {
+    const FORM: &'static str = "argon2id or bcrypt";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "argon2id" => Some(Self::Argon2id),
+            "bcrypt" => Some(Self::Bcrypt),
+            _ => None,
+        }
+    }
+}
