@@ -7,4 +7,5 @@ pub mod keys;
 pub mod otp;
 pub mod password;
 pub mod pkce;
+pub mod refresh_token;
 pub mod secrets;

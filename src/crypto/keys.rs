@@ -48,14 +48,14 @@ pub struct Jwks {
 }
 
 enum Signing {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
 pub(super) enum Verifying {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -114,7 +114,10 @@ impl Keys {
             signing,
             header,
             verifying,
-            secret: Verifying::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())),
+            secret: Verifying::Hmac(Box::new(hmac::Key::new(
+                hmac::HMAC_SHA256,
+                secret.as_bytes(),
+            ))),
             secret_kid: key_id.to_owned(),
             valid_methods,
             jwks: Jwks {

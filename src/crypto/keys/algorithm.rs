@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA512, RsaEncoding, RsaParameters, VerificationAlgorithm,
 };
 
-/// How a token is signed. HS256, RS256, RS512, ES256, ES512 and EdDSA also sign, the others only verify.
+/// How a token is signed. HS256, RS256, RS512, ES256, ES512 and `EdDSA` also sign, the others only verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// HMAC with SHA-256.

@@ -31,7 +31,7 @@ pub(super) struct Jwk {
 impl Jwk {
     /// `GOTRUE_JWT_SECRET` as a key that signs.
     pub(super) fn secret(secret: &[u8], kid: &str) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let key = Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret));
         Self {
             kid: kid.to_owned(),
             algorithm: Algorithm::Hs256,
