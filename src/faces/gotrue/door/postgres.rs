@@ -34,7 +34,7 @@ pub(super) fn passthrough(cause: &anyhow::Error) -> Option<Passed> {
         }
         match cause.downcast_ref::<DieselError>() {
             Some(DieselError::DatabaseError(kind, info)) => passed(
-                sql_state(kind)?,
+                sql_state(*kind)?,
                 info.message(),
                 info.hint(),
                 info.details(),
