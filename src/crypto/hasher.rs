@@ -1,1 +1,307 @@
-//! (being written)
+//! Threads that hash passwords, and nothing else, so that no other request waits for a hash.
+//!
+//! They start with the first password, stand back for the rest of the process (a lower priority), take turns on a
+//! queue of bounded length, and give their memory back when there is nothing to do. Work that nobody waits for any
+//! more is skipped.
+//!
+//! **Time tells nothing.** A sign-in that fails does one hash of *each* kind that is in use here: its own, if the
+//! account has one, and an imitation of the others. So an unknown account, one without a password, and a wrong
+//! password on a cheap or a dear hash all do the same work. (GoTrue hashes nothing for unknown accounts.)
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result, Unavailable};
+
+use super::password::{Memory, PasswordHash, Scheme, Work};
+
+/// A thread without work keeps its memory this long.
+const IDLE: Duration = Duration::from_secs(10);
+/// How much less urgent than everything else hashing is, in steps of `nice`.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+/// Kinds that are imitated besides the scheme of new hashes.
+const MOST_KINDS: usize = 4;
+/// A kind that takes longer than this, in microseconds, is not imitated: one imported account must not make every
+/// failed sign-in slow.
+const DEAREST: u64 = 1_000_000;
+
+/// How the hasher works.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How new hashes are made.
+    pub scheme: Scheme,
+    /// Threads; 0 for one per core.
+    pub threads: usize,
+    /// Passwords that may wait; 0 for 32 per thread.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            scheme: Scheme::ARGON2ID,
+            threads: 0,
+            queue: 0,
+        }
+    }
+}
+
+/// Hashes and checks passwords. Dropping it ends its threads.
+pub struct Hasher {
+    scheme: Scheme,
+    kinds: Mutex<Vec<Work>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    threads: usize,
+    queue: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    waiting: usize,
+    threads: Vec<JoinHandle<()>>,
+    closed: bool,
+}
+
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+impl Hasher {
+    /// A hasher without threads; they start when they are needed.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = if settings.threads == 0 {
+            cores()
+        } else {
+            settings.threads
+        };
+        let queue = if settings.queue == 0 {
+            threads * 32
+        } else {
+            settings.queue
+        };
+        Self {
+            scheme: settings.scheme,
+            kinds: Mutex::default(),
+            shared: Arc::new(Shared {
+                threads,
+                queue,
+                state: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+        }
+    }
+
+    /// A new hash of `password` for the database.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        let (scheme, password) = (self.scheme, copy(password));
+        Ok(self
+            .run(move |memory| scheme.hash(&password, memory))
+            .await??)
+    }
+
+    /// Whether `password` belongs to the stored hash. `None`, an empty and an unreadable hash fit no password, and
+    /// failing takes the same work for all.
+    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool> {
+        let stored = stored.and_then(|text| PasswordHash::parse(text).ok());
+        let own = stored.as_ref().map(PasswordHash::work);
+        if let Some(work) = own {
+            self.note(work);
+        }
+        let others: Vec<Work> = self
+            .in_use()
+            .into_iter()
+            .filter(|work| Some(*work) != own)
+            .collect();
+        let password = copy(password);
+        self.run(move |memory| {
+            let right = stored.is_some_and(|hash| hash.verify(&password, memory));
+            if !right {
+                for work in others {
+                    work.imitate(&password, memory);
+                }
+            }
+            right
+        })
+        .await
+    }
+
+    /// Whether the hash of a password that was just right should be made anew.
+    #[must_use]
+    pub fn needs_rehash(&self, stored: &str) -> bool {
+        PasswordHash::parse(stored).is_ok_and(|hash| self.scheme.outdates(hash.work()))
+    }
+
+    /// Takes note of a stored hash, so that failed sign-ins imitate its kind. For samples from the database at
+    /// start; [`verify`](Self::verify) notes what it meets.
+    pub fn saw(&self, stored: &str) {
+        if let Ok(hash) = PasswordHash::parse(stored) {
+            self.note(hash.work());
+        }
+    }
+
+    /// Ends the threads after their present jobs; what waits is refused.
+    pub fn close(&self) {
+        let threads = {
+            let mut state = self.shared.lock();
+            state.closed = true;
+            state.jobs.clear();
+            std::mem::take(&mut state.threads)
+        };
+        self.shared.wake.notify_all();
+        for thread in threads {
+            // A thread ends in panic only if `catch_unwind` could not hold it; there is nothing to do about it here.
+            let _ = thread.join();
+        }
+    }
+
+    fn note(&self, work: Work) {
+        if work == self.scheme.work() || work.weight() > DEAREST {
+            return;
+        }
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kinds.contains(&work) {
+            kinds.push(work);
+            kinds.sort_by_key(|work| std::cmp::Reverse(work.weight()));
+            kinds.truncate(MOST_KINDS);
+        }
+    }
+
+    fn in_use(&self) -> Vec<Work> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(self.scheme.work())
+            .chain(kinds.iter().copied())
+            .collect()
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.submit(Box::new(move |memory| {
+            if !sender.is_closed() {
+                // The caller may leave at any moment.
+                let _ = sender.send(work(memory));
+            }
+        }))?;
+        receiver.await.map_err(|_| {
+            if self.shared.lock().closed {
+                busy()
+            } else {
+                anyhow::anyhow!("hashing a password panicked").into()
+            }
+        })
+    }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(self: &Arc<Self>, job: Job) -> Result<()> {
+        let mut state = self.lock();
+        if state.closed || state.jobs.len() >= self.queue {
+            return Err(busy());
+        }
+        state.jobs.push_back(job);
+        if state.jobs.len() > state.waiting && state.threads.len() < self.threads {
+            let shared = Arc::clone(self);
+            let spawned = std::thread::Builder::new()
+                .name("hasher".to_owned())
+                .spawn(move || shared.work());
+            match spawned {
+                Ok(thread) => state.threads.push(thread),
+                Err(_) if state.threads.is_empty() => {
+                    state.jobs.pop_back();
+                    return Err(busy());
+                }
+                Err(_) => {}
+            }
+        }
+        drop(state);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// The life of one thread.
+    fn work(&self) {
+        // On Linux this is the thread's own priority. Without it hashing is only less polite.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(NICE);
+        let mut memory = Memory::default();
+        while let Some(job) = self.next(&mut memory) {
+            if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+                memory = Memory::default();
+            }
+            if self.lock().jobs.is_empty() {
+                // Under load the next hash overwrites it, and the next caller need not wait for this.
+                memory.wipe();
+            }
+        }
+    }
+
+    /// The next job; `None` at the end.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.closed {
+                return None;
+            }
+            state.waiting += 1;
+            if memory.is_empty() {
+                state = self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            } else {
+                let timeout;
+                (state, timeout) = self
+                    .wake
+                    .wait_timeout(state, IDLE)
+                    .unwrap_or_else(PoisonError::into_inner);
+                if timeout.timed_out() {
+                    *memory = Memory::default();
+                }
+            }
+            state.waiting -= 1;
+        }
+    }
+}
+
+fn copy(password: &str) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(password.as_bytes().to_vec())
+}
+
+fn busy() -> Error {
+    Error::Unavailable(Unavailable {
+        message: "Too many passwords are being checked, please retry after a moment.",
+        retry_after: Duration::from_secs(1),
+        cause: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
