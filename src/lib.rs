@@ -20,3 +20,4 @@ pub mod app; // what is wired once
 pub mod clock;
 pub mod config; // every setting, one struct per concern
 pub mod error;
+pub mod urls; // pure: URLs as Go parses and prints them
