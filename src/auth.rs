@@ -1,1 +1,3 @@
-//! (being written)
+//! Decisions: one file per thing a person wants.
+
+pub mod redirect;
