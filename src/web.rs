@@ -1,4 +1,6 @@
 //! What faces share of HTTP.
 
+pub mod body;
+pub mod json;
 pub mod reply;
 pub mod request_id;
