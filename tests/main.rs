@@ -11,5 +11,6 @@ mod dev {
     mod private_postgres;
 }
 mod golden;
+mod house;
 mod replay;
 mod support;
