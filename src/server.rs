@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::config::Config;
 use crate::faces::gotrue::door;
 
 mod connection;
@@ -45,6 +46,22 @@ pub struct Settings {
     pub max_request_duration: Duration,
     /// The API answers below this path as well as at the root, as behind a gateway that does not strip it.
     pub path_prefix: Option<String>,
+}
+
+impl Settings {
+    /// What the configuration says of them.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            request_id_header: config
+                .api
+                .request_id_header
+                .as_deref()
+                .and_then(|name| name.parse().ok()),
+            max_request_duration: config.api.max_request_duration,
+            path_prefix: config.truegate.path_prefix.clone(),
+        }
+    }
 }
 
 /// A face in the layers that all faces share; outermost first.

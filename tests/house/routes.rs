@@ -14,7 +14,10 @@ fn gotrue_yaml_describes_the_router() {
     let yaml = fs::read_to_string(root().join("swagger/gotrue.yaml")).unwrap();
     let (served, described) = (served(&router), described(&yaml));
     let list = |routes: Vec<&(String, String)>| {
-        routes.iter().map(|(path, method)| format!("  {method} {path}\n")).collect::<String>()
+        routes
+            .iter()
+            .map(|(path, method)| format!("  {method} {path}\n"))
+            .collect::<String>()
     };
     let undescribed = list(served.difference(&described).collect());
     let unserved = list(described.difference(&served).collect());
@@ -30,7 +33,9 @@ fn served(router: &str) -> Routes {
     let mut routes = Routes::new();
     for call in router.split(".route(").skip(1) {
         let call = &call[..end_of_call(call)];
-        let Some(path) = call.split('"').nth(1) else { continue };
+        let Some(path) = call.split('"').nth(1) else {
+            continue;
+        };
         let path = match path.trim_end_matches('/') {
             "" => "/",
             path => path,
@@ -72,9 +77,14 @@ fn described(yaml: &str) -> Routes {
         if line.starts_with(|c: char| c.is_alphabetic()) {
             break;
         }
-        if let Some(key) = line.strip_prefix("  /").and_then(|_| line.trim().strip_suffix(':')) {
+        if let Some(key) = line
+            .strip_prefix("  /")
+            .and_then(|_| line.trim().strip_suffix(':'))
+        {
             path = key;
-        } else if let Some(method) = line.strip_prefix("    ").and_then(|key| key.strip_suffix(':'))
+        } else if let Some(method) = line
+            .strip_prefix("    ")
+            .and_then(|key| key.strip_suffix(':'))
             && METHODS.contains(&method)
         {
             routes.insert((path.to_owned(), method.to_owned()));
@@ -87,7 +97,10 @@ fn described(yaml: &str) -> Routes {
 fn routes_are_read_from_the_sources() {
     let router = r#"Router::new().route("/user", get(user::get).put(user::put)).route("/verify/", post(verify::post))"#;
     let expected = [("/user", "get"), ("/user", "put"), ("/verify", "post")];
-    let expected: Routes = expected.iter().map(|(path, method)| ((*path).to_owned(), (*method).to_owned())).collect();
+    let expected: Routes = expected
+        .iter()
+        .map(|(path, method)| ((*path).to_owned(), (*method).to_owned()))
+        .collect();
     assert_eq!(served(router), expected);
     let yaml = "paths:\n  /user:\n    get:\n      put:\n    put:\n\n  /verify:\n    parameters:\n    post:\ncomponents:\n  /x:\n    get:\n";
     assert_eq!(described(yaml), expected);
