@@ -79,3 +79,104 @@ fn grant_type<'a>(path: &str, query: Option<&'a str>) -> Option<&'a str> {
         .split('&')
         .find_map(|pair| pair.strip_prefix("grant_type="))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::any;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::error::{self, Result};
+    use crate::server::{Settings, stack};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that one request leaves in the log.
+    async fn lines(uri: &str) -> Vec<Value> {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let fail = async || {
+            Result::<()>::Err(error::failed(
+                "Error creating user",
+                anyhow::anyhow!("the cause"),
+            ))
+        };
+        let face = Router::new()
+            .route("/health", any(async || "well"))
+            .route("/token", any(async || "token"))
+            .route("/fail", any(fail));
+        let settings = Settings {
+            request_id_header: Some(http::header::FROM),
+            max_request_duration: std::time::Duration::ZERO,
+            path_prefix: None,
+        };
+        let request = Request::post(uri)
+            .header("from", "id-1")
+            .body(Body::empty())
+            .unwrap();
+        stack(&settings, face).oneshot(request).await.unwrap();
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn tells_what_was_asked_and_no_secret() {
+        let lines = lines("/token?grant_type=refresh_token&token=hidden").await;
+        assert_eq!(lines.len(), 1);
+        let fields = &lines[0]["fields"];
+        assert_eq!(fields["message"], "request completed");
+        assert_eq!(fields["component"], "api");
+        assert_eq!(fields["method"], "POST");
+        assert_eq!(fields["path"], "/token");
+        assert_eq!(fields["grant_type"], "refresh_token");
+        assert_eq!(fields["request_id"], "id-1");
+        assert_eq!(fields["status"], 200);
+        assert!(fields["duration"].is_u64());
+        assert!(fields.get("error").is_none());
+        assert_eq!(lines[0]["level"], "INFO");
+        assert!(!lines[0].to_string().contains("hidden"));
+    }
+
+    #[tokio::test]
+    async fn tells_the_cause_of_a_failure_once() {
+        let lines = lines("/fail").await;
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["level"], "ERROR");
+        assert_eq!(
+            lines[0]["fields"]["error"],
+            "Error creating user: the cause"
+        );
+        assert_eq!(lines[0]["fields"]["error_code"], "unexpected_failure");
+    }
+
+    #[tokio::test]
+    async fn is_silent_about_health() {
+        assert!(lines("/health").await.is_empty());
+    }
+}
