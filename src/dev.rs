@@ -1,1 +1,6 @@
-//! (being written)
+//! `truegate dev`.
+
+pub mod inbox;
+pub mod mail;
+pub mod mailbox;
+pub mod smtp_sink;
