@@ -67,7 +67,15 @@ impl Mail {
         let mut document = object(json!({
             "to": self.to, "from": self.from, "subject": self.subject, "type": self.content_type, "html": self.html,
         }));
+<<<<<<< HEAD
+        let value = |name: &str| match name {
+            "content-type" => self.header(name).map(quote_parameters),
+            _ => self.header(name).map(ToOwned::to_owned),
+        };
+        let named = headers.iter().filter_map(|name| Some((name.clone(), value(name)?.into())));
+=======
         let named = headers.iter().filter_map(|name| Some((name.clone(), self.header(name)?.into())));
+>>>>>>> main
         let named: Map<String, Value> = named.collect();
         if !named.is_empty() {
             document.insert("headers".into(), named.into());
@@ -76,6 +84,18 @@ impl Mail {
     }
 }
 
+<<<<<<< HEAD
+/// `text/html; charset=UTF-8` with its parameters in quotes, as the recordings have them.
+fn quote_parameters(content_type: &str) -> String {
+    let quote = |part: &str| match part.trim().split_once('=') {
+        Some((name, value)) => format!("{name}=\"{}\"", value.trim_matches('"')),
+        None => part.trim().to_owned(),
+    };
+    content_type.split(';').map(quote).collect::<Vec<_>>().join("; ")
+}
+
+=======
+>>>>>>> main
 /// Puts the first links of a mail, without repeats, in the place of its text; returns how many these are.
 pub fn replace_words(mail: &mut Map<String, Value>, most: usize) -> usize {
     mail.remove("type");

@@ -122,7 +122,11 @@ async fn free_port() -> u16 {
 async fn exchange(port: u16, request: &Request) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut head = format!("{} {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n", request.method, request.path);
+<<<<<<< HEAD
+    head += "Connection: close\r\n";
+=======
     head += "Connection: close\r\nUser-Agent: replay\r\n";
+>>>>>>> main
     for (name, value) in &request.headers {
         head += &format!("{name}: {value}\r\n");
     }

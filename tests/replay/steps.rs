@@ -21,6 +21,9 @@ use super::standin::Standin;
 use super::tokens::{Keys, Recipe};
 use crate::support::database::Database;
 
+/// The client of the recordings: sessions remember it.
+const USER_AGENT: &str = "twin";
+
 /// A step that did not do what it did when it was recorded.
 pub struct Failure {
     /// Counted from one.
@@ -286,10 +289,12 @@ impl Http {
         };
         let mut headers: Vec<(String, String)> =
             self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        if let Some(kind) = content_type
-            && !headers.iter().any(|(name, _)| name == "content-type")
-        {
-            headers.push(("content-type".into(), kind.into()));
+        for (name, value) in [("content-type", content_type), ("user-agent", Some(USER_AGENT))] {
+            if let Some(value) = value
+                && !headers.iter().any(|(header, _)| header == name)
+            {
+                headers.push((name.into(), value.into()));
+            }
         }
         let method = self.method.parse().unwrap();
         Request { method, path: self.path.clone(), headers, body: Bytes::from(body) }
