@@ -1,1 +1,97 @@
-//! (being written)
+//! What is wired once and shared by every request and worker.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret;
+
+use crate::auth::redirect::RedirectRules;
+use crate::clock::Clock;
+use crate::config::{Config, PasswordHash, Truegate};
+use crate::crypto::hasher::{self, Hasher};
+use crate::crypto::keys::Keys;
+use crate::crypto::password::Scheme;
+use crate::db::Pool;
+use crate::outside::http;
+use crate::outside::templates::Templates;
+use crate::web::limits::Limits;
+use crate::workers::outbox::Mailer;
+
+/// The application; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What the application is made of.
+pub struct Parts {
+    /// Every setting.
+    pub config: Config,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Connections to Postgres.
+    pub db: Pool,
+    /// Signs and verifies tokens.
+    pub keys: Keys,
+    /// Hashes passwords on threads of its own.
+    pub hasher: Hasher,
+    /// Which redirect targets are allowed.
+    pub redirects: RedirectRules,
+    /// What mails are written on.
+    pub templates: Templates,
+    /// Delivers what acts have queued.
+    pub mailer: Mailer,
+    /// The one outgoing HTTP client.
+    pub http: reqwest::Client,
+    /// Limiters per client, and of the whole process.
+    pub limits: Limits,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Wires the application as configured. Opens no connection; the error is for the operator's terminal.
+    pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let mailer = Mailer::from_config(&config).context("the mail relay")?;
+        Self::assemble(config, clock, mailer)
+    }
+
+    /// The same with another way to send mail.
+    pub fn assemble(config: Config, clock: Arc<dyn Clock>, mailer: Mailer) -> anyhow::Result<Self> {
+        let jwt = &config.jwt;
+        let keys = Keys::from_config(
+            jwt.secret.expose_secret(),
+            jwt.key_id.as_deref().unwrap_or_default(),
+            jwt.keys.as_ref().map(ExposeSecret::expose_secret),
+            &jwt.valid_methods,
+        )
+        .map_err(anyhow::Error::msg)?;
+        let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list).map_err(anyhow::Error::msg)?;
+        let http = http::client()?;
+        Ok(Self(Arc::new(Parts {
+            db: Pool::new(&config)?,
+            hasher: Hasher::new(hashing(&config.truegate)),
+            templates: Templates::new(&config, http.clone(), Arc::clone(&clock)),
+            limits: Limits::new(&config, clock.now()),
+            keys,
+            redirects,
+            mailer,
+            http,
+            clock,
+            config,
+        })))
+    }
+}
+
+fn hashing(config: &Truegate) -> hasher::Settings {
+    let scheme = match config.password_hash {
+        PasswordHash::Argon2id => Scheme::Argon2id { memory: config.argon2_memory_kib, passes: config.argon2_iterations },
+        PasswordHash::Bcrypt => Scheme::BCRYPT,
+    };
+    hasher::Settings { scheme, threads: config.hash_threads, queue: config.hash_queue }
+}

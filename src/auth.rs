@@ -1,3 +1,61 @@
-//! Decisions: one file per thing a person wants.
+//! Decisions: one file per thing a person wants, one `pub fn` per act. Only this layer opens transactions and
+//! asks the clock; `Err` rolls back, `Ok(Err(refusal))` commits and then refuses.
 
+pub mod address;
+pub mod admin;
+pub mod audit;
+pub mod bearer;
+pub mod captcha;
+pub mod generate_link;
+pub mod grant;
+pub mod invite;
+pub mod link;
+pub mod logout;
+pub mod magiclink;
+pub mod mailing;
+pub mod password;
+pub mod pkce;
+pub mod policy;
+pub mod reauthenticate;
+pub mod recover;
 pub mod redirect;
+pub mod refresh;
+pub mod resend;
+pub mod signup;
+pub mod user;
+pub mod verify;
+
+use std::net::IpAddr;
+
+use url::Url;
+
+use crate::crypto::pkce::Challenge;
+use crate::error::{Code, Error, bad_request, unprocessable};
+
+/// What acts need to know of the one who asks.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The audience that look-ups are limited to.
+    pub aud: String,
+    /// Where links of mails lead in the end: allowed by the redirect rules.
+    pub redirect_to: String,
+    /// The public address of this server, as the links of mails name it.
+    pub external_url: Url,
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+fn email_exists() -> Error {
+    unprocessable(Code::EmailExists, "A user with this email address has already been registered")
+}
+
+pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    bad_request(Code::ValidationFailed, message)
+}
+
+/// Reads the two PKCE parameters of a request; both empty is no PKCE flow.
+fn parse_challenge<'a>(challenge: &'a str, method: &str) -> Result<Option<Challenge<'a>>, Error> {
+    Challenge::parse(challenge, method).map_err(|error| invalid(error.to_string()))
+}

@@ -1,5 +1,6 @@
 //! The database: pool, migrations, schema, and a private Postgres for `dev` and tests.
 
+pub mod enums;
 pub mod migrations;
 pub mod private;
 pub mod schema;

@@ -1,1 +1,2 @@
-//! (being written)
+//! What runs beside requests.
+pub mod outbox;

@@ -29,6 +29,16 @@ impl Experimental {
                 .or_insert_with(|| provider.clone());
         }
     }
+
+    /// Providers whose accounts are not linked with those of other providers.
+    #[must_use]
+    pub fn own_linking_domains(&self) -> Vec<String> {
+        self.provider_linking_domains
+            .iter()
+            .filter(|(_, domain)| *domain != "default")
+            .map(|(provider, _)| provider.clone())
+            .collect()
+    }
 }
 
 /// Domains of account linking by provider.

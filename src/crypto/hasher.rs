@@ -138,6 +138,12 @@ impl Hasher {
         .await
     }
 
+    /// A hash that no password fits, for accounts that somebody else made.
+    #[must_use]
+    pub fn unusable_hash(&self) -> String {
+        self.scheme.unusable()
+    }
+
     /// Whether the hash of a password that was just right should be made anew.
     #[must_use]
     pub fn needs_rehash(&self, stored: &str) -> bool {

@@ -11,7 +11,7 @@ use aws_lc_rs::error::Unspecified;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::{DecodeError, Engine};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -44,9 +44,9 @@ pub struct Claims<'a> {
     /// `""` when the user has none.
     pub phone: &'a str,
     /// `raw_app_meta_data`
-    pub app_metadata: &'a Value,
+    pub app_metadata: &'a Map<String, Value>,
     /// `raw_user_meta_data`
-    pub user_metadata: &'a Value,
+    pub user_metadata: &'a Map<String, Value>,
     /// The Postgres role.
     pub role: &'a str,
     /// `aal1` or `aal2`.

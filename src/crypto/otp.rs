@@ -1,21 +1,24 @@
 //! One-time codes, and the hash under which they are stored.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA224, digest};
 use subtle::ConstantTimeEq;
 
 use super::secrets;
+use crate::clock::Timestamp;
 
 /// Stands before the stored hash of a code that was asked for in a PKCE flow.
 pub const PKCE_PREFIX: &str = "pkce_";
 
 /// `digits` decimal digits (at most 19), each code equally likely, padded with zeros.
 #[must_use]
-pub fn generate(digits: u8) -> String {
+pub fn generate(digits: u32) -> String {
     let digits = digits.min(19);
     format!(
         "{:0width$}",
-        secrets::generate_below(10u64.pow(digits.into())),
-        width = usize::from(digits)
+        secrets::generate_below(10u64.pow(digits)),
+        width = digits as usize
     )
 }
 
@@ -40,6 +43,12 @@ pub fn matches(given: &str, stored: &str) -> bool {
     let bare = stored.strip_prefix(PKCE_PREFIX).unwrap_or(stored);
     let same = given.as_bytes().ct_eq(stored.as_bytes()) | given.as_bytes().ct_eq(bare.as_bytes());
     !given.is_empty() && same.into()
+}
+
+/// Is a code that was sent at `sent_at` too old at `now`?
+#[must_use]
+pub fn is_expired(sent_at: Timestamp, lifetime: Duration, now: Timestamp) -> bool {
+    now > sent_at + lifetime
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod argon2;
 mod bcrypt;
 mod firebase;
 mod strength;
+mod unusable;
 
 pub use super::hasher::Hasher;
 pub use argon2::Memory;

@@ -1,8 +1,10 @@
 //! Random values that nobody may guess.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
 
 /// Bytes of the machine's randomness.
 ///
@@ -47,6 +49,12 @@ pub fn generate_below(bound: u64) -> u64 {
             return number.checked_rem(bound).unwrap_or_default();
         }
     }
+}
+
+/// What stands for a contact of a soft-deleted user: nobody can tell what it was (GoTrue's `obfuscateValue`).
+#[must_use]
+pub fn obfuscate(id: Uuid, value: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{id}{value}").as_bytes()))
 }
 
 /// One of `from`, each equally likely.

@@ -1,8 +1,15 @@
-//! (being written)
-
-/// The connection pool.
+//! interim
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, deadpool};
+use crate::error::{Error, Result};
 #[derive(Clone)]
-pub struct Pool;
-
-/// A connection on loan from the pool.
-pub struct PooledConn;
+pub struct Pool(deadpool::Pool<AsyncPgConnection>);
+pub type PooledConn = deadpool::Object<AsyncPgConnection>;
+impl Pool {
+    pub fn new(config: &crate::config::Config) -> anyhow::Result<Self> {
+        use secrecy::ExposeSecret;
+        let m = AsyncDieselConnectionManager::new(config.db.database_url.expose_secret());
+        Ok(Self(deadpool::Pool::builder(m).max_size(8).build()?))
+    }
+    pub async fn get(&self) -> Result<PooledConn> { self.0.get().await.map_err(Error::database_away) }
+}

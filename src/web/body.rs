@@ -119,6 +119,12 @@ impl<S: Sync> FromRequest<S> for Body {
 }
 
 impl Body {
+    /// Nothing was sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.content, Ok(content) if content.is_empty())
+    }
+
     /// Decodes JSON, whatever the Content-Type says. A url-encoded body counts as empty: GoTrue's form parser has
     /// eaten it by then.
     pub fn json<T: Params>(&self) -> Result<T> {

@@ -1,0 +1,142 @@
+//! Signing in with a link or code sent by mail; who is new is signed up.
+
+use diesel_async::AsyncConnection;
+use serde_json::{Map, Value};
+
+use super::mailing::{self, Purpose};
+use super::{Client, parse_challenge, address, invalid, signup};
+use crate::app::App;
+use crate::crypto::password;
+use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
+use crate::models::amr_claim::Method;
+use crate::models::audit_log_entry::{Action, Actor};
+use crate::models::flow_state::FlowState;
+use crate::models::user::User;
+
+/// What somebody who wants a link or a code sends.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    /// An e-mail address, or "".
+    pub email: String,
+    /// A phone number, or "".
+    pub phone: String,
+    /// May a newcomer be signed up?
+    pub create_user: bool,
+    /// `user_metadata` of a newcomer.
+    pub data: Map<String, Value>,
+    /// `sms` or `whatsapp`, for phones.
+    pub channel: String,
+    /// The PKCE challenge, or "".
+    pub code_challenge: String,
+    /// Its method, or "".
+    pub code_challenge_method: String,
+}
+
+/// Sends a code by mail (`/otp`).
+pub async fn send_otp(app: &App, client: &Client, params: Params) -> Result<()> {
+    if !params.email.is_empty() && !params.phone.is_empty() {
+        return Err(invalid("Only an email address or phone number should be provided"));
+    }
+    if !params.email.is_empty() && !params.channel.is_empty() {
+        return Err(invalid("Channel should only be specified with Phone OTP"));
+    }
+    parse_challenge(&params.code_challenge, &params.code_challenge_method)?;
+    if !params.create_user && !is_known(app, client, &params).await? {
+        return Err(unprocessable(Code::OtpDisabled, "Signups not allowed for otp"));
+    }
+    if !params.email.is_empty() {
+        check_enabled(app)?;
+        return send_link(app, client, params).await;
+    }
+    if params.phone.is_empty() {
+        return Err(invalid("One of email or phone must be set"));
+    }
+    send_sms(app, &params)
+}
+
+/// Codes by SMS are not served by this version: what can be refused is refused in GoTrue's words, then plainly.
+fn send_sms(app: &App, params: &Params) -> Result<()> {
+    if !app.config.external.phone_enabled {
+        return Err(bad_request(Code::PhoneProviderDisabled, "Unsupported phone provider"));
+    }
+    address::parse_phone(&params.phone)?;
+    address::check_channel(app, &params.channel)?;
+    Err(address::no_sms("confirmation"))
+}
+
+/// Is there an account with this address? Malformed addresses have none.
+async fn is_known(app: &App, client: &Client, params: &Params) -> Result<bool> {
+    let mut conn;
+    let found = if !params.email.is_empty() {
+        let Ok(email) = address::parse_email(&params.email) else { return Ok(false) };
+        conn = app.db.get().await?;
+        User::find_by_email(&mut conn, &email, &client.aud).await?
+    } else if !params.phone.is_empty() {
+        let Ok(phone) = address::parse_phone(&params.phone) else { return Ok(false) };
+        conn = app.db.get().await?;
+        User::find_by_phone(&mut conn, &phone, &client.aud).await?
+    } else {
+        return Ok(true);
+    };
+    Ok(found.is_some())
+}
+
+/// Sends a link by mail (`/magiclink`, and `/otp` with an e-mail address).
+pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result<()> {
+    if params.email.is_empty() {
+        return Err(unprocessable(Code::ValidationFailed, "Password recovery requires an email"));
+    }
+    params.email = address::parse_email(&params.email)?;
+    let challenge = parse_challenge(&params.code_challenge, &params.code_challenge_method)?;
+    let mut user = find(app, client, &params.email).await?;
+    if !user.as_ref().is_some_and(User::is_confirmed) {
+        let newcomer = signup::Params {
+            email: params.email.clone(),
+            password: password::generate(&app.config.password.required_characters, 33),
+            data: params.data,
+            code_challenge: params.code_challenge.clone(),
+            code_challenge_method: params.code_challenge_method.clone(),
+            ..signup::Params::default()
+        };
+        signup::sign_up(app, client, newcomer).await?;
+        if !app.config.mailer.autoconfirm {
+            // The confirmation mail is the link.
+            return Ok(());
+        }
+        user = find(app, client, &params.email).await?;
+    }
+    let user = user.ok_or_else(signup::gone)?;
+
+    let stationery = mailing::prepare(app, Purpose::MagicLink, user.email()).await?;
+    let now = app.clock.now();
+    let mut conn = app.db.get().await?;
+    conn.transaction::<_, Error, _>(async |tx| {
+        let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
+        let before = user.clone();
+        if let Some(challenge) = &challenge {
+            FlowState::begin(tx, user.id, Method::MagicLink.as_str(), Method::MagicLink, challenge, now).await?;
+        }
+        app.audit(tx, Actor::User(&user), Action::UserRecoveryRequested, None, now).await?;
+        mailing::send_code(app, tx, client, &stationery, Purpose::MagicLink, &mut user, challenge.is_some()).await?;
+        user.save(tx, &before, now).await.public("Error sending magic link email")
+    })
+    .await?;
+    drop(conn);
+    app.mailer.deliver(app).await.public("Error sending magic link email")
+}
+
+/// May links be sent at all? Asked before the body is read.
+pub fn check_enabled(app: &App) -> Result<()> {
+    if !app.config.external.email_enabled {
+        return Err(unprocessable(Code::EmailProviderDisabled, "Email logins are disabled"));
+    }
+    if !app.config.external.email_magic_link_enabled {
+        return Err(unprocessable(Code::EmailProviderDisabled, "Login with magic link is disabled"));
+    }
+    Ok(())
+}
+
+async fn find(app: &App, client: &Client, email: &str) -> Result<Option<User>> {
+    let mut conn = app.db.get().await?;
+    User::find_by_email(&mut conn, email, &client.aud).await.public("Database error finding user")
+}

@@ -1,0 +1,288 @@
+//! Mails that carry a code or a link, and notices: who may get one, how often, and what stands in it.
+//! Mails are rendered and queued in the act's own transaction; a worker delivers them after the commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Client, address};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::MailKind;
+use crate::crypto::otp;
+use crate::db::Conn;
+use crate::error::{Code, Context, Error, Result, bad_request, too_many_requests};
+use crate::models::one_time_token::{OneTimeToken, TokenType};
+use crate::models::outbox::Outbox;
+use crate::models::user::User;
+use crate::outside::templates::Template;
+
+/// What a mail with a code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Confirming a sign-up.
+    Confirmation,
+    /// Accepting an invitation.
+    Invite,
+    /// Resetting a password.
+    Recovery,
+    /// Signing in.
+    MagicLink,
+    /// Proving once more who it is.
+    Reauthentication,
+}
+
+impl Purpose {
+    const fn kind(self) -> MailKind {
+        match self {
+            Self::Confirmation => MailKind::Confirmation,
+            Self::Invite => MailKind::Invite,
+            Self::Recovery => MailKind::Recovery,
+            Self::MagicLink => MailKind::MagicLink,
+            Self::Reauthentication => MailKind::Reauthentication,
+        }
+    }
+
+    /// GoTrue's public text when the mail cannot be made.
+    const fn failure(self) -> &'static str {
+        match self {
+            Self::Confirmation => "Error sending confirmation email",
+            Self::Invite => "Error sending invite email",
+            Self::Recovery => "Error sending recovery email",
+            Self::MagicLink => "Error sending magic link email",
+            Self::Reauthentication => "Error sending reauthentication email",
+        }
+    }
+
+    /// The kind of its token, and the `type` of its link.
+    const fn token(self) -> (TokenType, &'static str) {
+        match self {
+            Self::Confirmation => (TokenType::Confirmation, "signup"),
+            Self::Invite => (TokenType::Confirmation, "invite"),
+            Self::Recovery => (TokenType::Recovery, "recovery"),
+            Self::MagicLink => (TokenType::Recovery, "magiclink"),
+            Self::Reauthentication => (TokenType::Reauthentication, ""),
+        }
+    }
+
+    /// The user's columns for its token and for when that was sent.
+    fn columns(self, user: &mut User) -> (&mut String, &mut Option<Timestamp>) {
+        match self {
+            Self::Confirmation | Self::Invite => (&mut user.confirmation_token, &mut user.confirmation_sent_at),
+            Self::Recovery | Self::MagicLink => (&mut user.recovery_token, &mut user.recovery_sent_at),
+            Self::Reauthentication => (&mut user.reauthentication_token, &mut user.reauthentication_sent_at),
+        }
+    }
+}
+
+/// A mail kind with its template at hand: fetched before a transaction begins, because it may come from afar.
+pub struct Stationery {
+    kind: MailKind,
+    template: Arc<Template>,
+}
+
+/// Fetches what a mail for this purpose is written on, and makes sure that the recipient can exist.
+pub async fn prepare(app: &App, purpose: Purpose, recipient: &str) -> Result<Stationery> {
+    address::check_deliverable(app, recipient).await?;
+    Ok(stationery(app, purpose.kind()).await)
+}
+
+/// The same for the mails of an e-mail change.
+pub async fn prepare_email_change(app: &App, recipient: &str) -> Result<Stationery> {
+    address::check_deliverable(app, recipient).await?;
+    Ok(stationery(app, MailKind::EmailChange).await)
+}
+
+/// Fetches what a notice is written on.
+pub async fn stationery(app: &App, kind: MailKind) -> Stationery {
+    Stationery { kind, template: app.templates.get(kind).await }
+}
+
+/// Makes a code for this purpose, notes it on the user (the caller saves the user), and queues the mail.
+pub async fn send_code(
+    app: &App,
+    tx: &mut Conn,
+    client: &Client,
+    stationery: &Stationery,
+    purpose: Purpose,
+    user: &mut User,
+    pkce: bool,
+) -> Result<()> {
+    let now = app.clock.now();
+    if purpose != Purpose::Invite {
+        check_frequency(app, *purpose.columns(user).1, now)?;
+    }
+    check_recipient(app, user.email())?;
+    allow_mail(app, now)?;
+    let email = user.email().to_owned();
+    let code = otp::generate(app.config.mailer.otp_length);
+    let hash = flow_hash(otp::token_hash(&email, &code), pkce);
+
+    let (token_type, link_type) = purpose.token();
+    let (token, sent_at) = purpose.columns(user);
+    token.clone_from(&hash);
+    *sent_at = Some(now);
+    let mut variables = variables(app, user, &email);
+    variables.insert("Token".into(), code.into());
+    if purpose != Purpose::Reauthentication {
+        let link = action_link(app, client, purpose.kind(), link_type, &hash);
+        variables.insert("TokenHash".into(), hash.as_str().into());
+        variables.insert("ConfirmationURL".into(), link.into());
+        variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
+    }
+    stationery.queue(tx, &email, &variables, now).await.public(purpose.failure())?;
+    OneTimeToken::replace(tx, user.id, token_type, &email, &hash, now).await.public(purpose.failure())
+}
+
+/// GoTrue's public text when the mails of an e-mail change cannot be made.
+const EMAIL_CHANGE_FAILURE: &str = "Error sending email change email";
+
+/// Makes the codes of an e-mail change, notes them on the user (the caller saves the user), and queues one mail to
+/// the new address and, where changes are secure, one to the current address.
+pub async fn send_email_change(
+    app: &App,
+    tx: &mut Conn,
+    client: &Client,
+    stationery: &Stationery,
+    user: &mut User,
+    new_email: &str,
+    pkce: bool,
+) -> Result<()> {
+    let now = app.clock.now();
+    check_frequency(app, user.email_change_sent_at, now)?;
+    let current = user.email().to_owned();
+    let secure = app.config.mailer.secure_email_change_enabled && !current.is_empty();
+    check_recipient(app, new_email)?;
+    if secure {
+        check_recipient(app, &current)?;
+    }
+    allow_mail(app, now)?;
+
+    let mut letters = vec![(new_email, TokenType::EmailChangeNew)];
+    if secure {
+        letters.push((&current, TokenType::EmailChangeCurrent));
+    }
+    new_email.clone_into(&mut user.email_change);
+    user.email_change_confirm_status = 0;
+    user.email_change_sent_at = Some(now);
+    for (recipient, token_type) in letters {
+        let code = otp::generate(app.config.mailer.otp_length);
+        let hash = flow_hash(otp::token_hash(recipient, &code), pkce);
+        let column = match token_type {
+            TokenType::EmailChangeNew => &mut user.email_change_token_new,
+            _ => &mut user.email_change_token_current,
+        };
+        column.clone_from(&hash);
+        let mut variables = variables(app, user, user.email());
+        variables.insert("NewEmail".into(), new_email.into());
+        variables.insert("SendingTo".into(), recipient.into());
+        variables.insert("Token".into(), code.into());
+        variables.insert("TokenHash".into(), hash.as_str().into());
+        let link = action_link(app, client, MailKind::EmailChange, "email_change", &hash);
+        variables.insert("ConfirmationURL".into(), link.into());
+        variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
+        stationery.queue(tx, recipient, &variables, now).await.public(EMAIL_CHANGE_FAILURE)?;
+        OneTimeToken::replace(tx, user.id, token_type, recipient, &hash, now).await.public(EMAIL_CHANGE_FAILURE)?;
+    }
+    Ok(())
+}
+
+/// Tells a user by mail that something about the account has changed, if such notices are switched on. `more` are
+/// the variables that this kind has besides. A notice that cannot be sent never fails the act.
+pub async fn notify(
+    app: &App,
+    tx: &mut Conn,
+    stationery: &Stationery,
+    user: &User,
+    recipient: &str,
+    more: Value,
+) -> Result<()> {
+    if !app.config.mailer.notification_enabled(stationery.kind) || recipient.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    if let Err(error) = check_recipient(app, recipient).and_then(|()| allow_mail(app, now)) {
+        tracing::warn!(?error, kind = stationery.kind.as_str(), "notice not sent");
+        return Ok(());
+    }
+    let mut variables = variables(app, user, user.email());
+    variables.extend(crate::models::identity::object(more));
+    stationery.queue(tx, recipient, &variables, now).await
+}
+
+impl Stationery {
+    async fn queue(&self, tx: &mut Conn, recipient: &str, variables: &Map<String, Value>, now: Timestamp) -> Result<()> {
+        let mail = self.template.render(variables)?;
+        Outbox::queue(tx, self.kind, recipient, &mail, now).await?;
+        Ok(())
+    }
+}
+
+/// The variables that every mail has.
+fn variables(app: &App, user: &User, email: &str) -> Map<String, Value> {
+    crate::models::identity::object(json!({
+        "SiteURL": app.config.site_url,
+        "Email": email,
+        "Data": user.user_metadata,
+    }))
+}
+
+/// In the PKCE flow the stored hash says so (GoTrue's `addFlowPrefixToToken`).
+fn flow_hash(hash: String, pkce: bool) -> String {
+    if pkce { format!("pkce_{hash}") } else { hash }
+}
+
+/// The link that a mail leads to: the public address of this server, with the kind's path (GoTrue's
+/// `templatemailer.getPath`: a query in the path is dropped, an absolute URL replaces the host).
+#[must_use]
+pub fn action_link(app: &App, client: &Client, kind: MailKind, link_type: &str, token_hash: &str) -> String {
+    // Magic links go where recovery links go.
+    let kind = if kind == MailKind::MagicLink { MailKind::Recovery } else { kind };
+    let path = app.config.mailer.urlpath(kind);
+    let mut link = client.external_url.join(path).unwrap_or_else(|_| client.external_url.clone());
+    link.set_query(None);
+    link.set_fragment(None);
+    let redirect_to = &client.redirect_to;
+    let encoded;
+    let redirect_to = if redirect_to.contains(['&', '=', '#']) {
+        encoded = url::form_urlencoded::byte_serialize(redirect_to.as_bytes()).collect::<String>();
+        &encoded
+    } else {
+        redirect_to
+    };
+    format!("{link}?token={token_hash}&type={link_type}&redirect_to={redirect_to}")
+}
+
+/// Refuses a mail while the last one of its kind is too recent.
+fn check_frequency(app: &App, sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+    let Some(next) = sent_at.map(|sent_at| sent_at + app.config.smtp.max_frequency).filter(|next| *next > now) else {
+        return Ok(());
+    };
+    let wait = (next - now).to_std().unwrap_or_default();
+    let seconds = wait.as_secs();
+    Err(too_many_requests(
+        Code::OverEmailSendRateLimit,
+        format!("For security purposes, you can only request this after {seconds} seconds."),
+        Some(Duration::from_secs(seconds + 1)),
+    ))
+}
+
+/// Refuses recipients that are not on the list, where there is one.
+fn check_recipient(app: &App, email: &str) -> Result<(), Error> {
+    if email.is_empty() || address::is_authorized(email, &app.config.external.email_authorized_addresses) {
+        return Ok(());
+    }
+    Err(bad_request(
+        Code::EmailAddressNotAuthorized,
+        format!("Email address {email:?} cannot be used as it is not authorized"),
+    ))
+}
+
+/// Counts a mail against the limit of the whole process. Where addresses are confirmed at once only the limit
+/// zero counts, as in GoTrue.
+fn allow_mail(app: &App, now: Timestamp) -> Result<(), Error> {
+    app.limits.mail(app.config.mailer.autoconfirm, now).map_err(|retry_after| {
+        too_many_requests(Code::OverEmailSendRateLimit, "email rate limit exceeded", retry_after)
+    })
+}

@@ -1,0 +1,83 @@
+//! Signing in with a password.
+
+use super::grant::{Grant, SignIn, issue, provider_trait};
+use super::{Client, address, invalid, policy};
+use crate::app::App;
+use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
+use crate::models::amr_claim::Method;
+use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
+use crate::models::identity::{EMAIL, PHONE};
+use crate::models::user::User;
+
+/// Signs in by e-mail address or phone number. Who does not exist, has no password or gives a wrong one gets the
+/// same answer after the same work.
+pub async fn sign_in(app: &App, client: &Client, email: &str, phone: &str, password: &str) -> Result<Grant> {
+    let provider = provider_of(app, email, phone)?;
+    let user = find(app, client, email, phone).await.public("Database error querying schema")?;
+    let now = app.clock.now();
+    let user = user.filter(|user| user.password().is_some());
+    let banned = user.as_ref().is_some_and(|user| user.is_banned(now));
+    let stored = user.as_ref().and_then(User::password).map(str::to_owned);
+    let verified = app.hasher.verify(password, stored.as_deref()).await?;
+    let Some((user, stored)) = user.zip(stored) else { return Err(wrong()) };
+    if banned {
+        return Err(bad_request(Code::UserBanned, "User is banned"));
+    }
+    if !verified {
+        return Err(wrong());
+    }
+    if provider == EMAIL && !user.is_confirmed() {
+        return Err(bad_request(Code::EmailNotConfirmed, "Email not confirmed"));
+    }
+    if provider == PHONE && !user.is_phone_confirmed() {
+        return Err(bad_request(Code::PhoneNotConfirmed, "Phone not confirmed"));
+    }
+    let weak = policy::assess(app, password).await.unwrap_or_else(|error| {
+        tracing::warn!(?error, "password strength check on sign-in failed");
+        None
+    });
+    let rehashed = match app.hasher.needs_rehash(&stored) {
+        true => app.hasher.hash(password).await.ok(),
+        false => None,
+    };
+
+    let now = app.clock.now();
+    let audit = app.audited([AuditLogEntry::new(Actor::User(&user), Action::Login, provider_trait(provider), "", now)]);
+    let id = user.id;
+    let mut conn = app.db.get().await?;
+    let sign_in = SignIn { method: Method::Password, audit, password: Some(&stored) };
+    let mut grant = issue(app, &mut conn, client, user, sign_in, now).await?.ok_or_else(wrong)?;
+    if let Some(rehashed) = rehashed {
+        User::rehash(&mut conn, id, &stored, &rehashed, now).await?;
+    }
+    grant.weak_password = Some(weak);
+    Ok(grant)
+}
+
+fn wrong() -> Error {
+    bad_request(Code::InvalidCredentials, "Invalid login credentials")
+}
+
+fn provider_of(app: &App, email: &str, phone: &str) -> Result<&'static str> {
+    match (email, phone) {
+        ("", "") => Err(invalid("missing email or phone")),
+        (_, "") if !app.config.external.email_enabled => {
+            Err(unprocessable(Code::EmailProviderDisabled, "Email logins are disabled"))
+        }
+        (_, "") => Ok(EMAIL),
+        ("", _) if !app.config.external.phone_enabled => {
+            Err(unprocessable(Code::PhoneProviderDisabled, "Phone logins are disabled"))
+        }
+        ("", _) => Ok(PHONE),
+        _ => Err(invalid("Only an email address or phone number should be provided on login.")),
+    }
+}
+
+async fn find(app: &App, client: &Client, email: &str, phone: &str) -> Result<Option<User>> {
+    let mut conn = app.db.get().await?;
+    Ok(if email.is_empty() {
+        User::find_by_phone(&mut conn, &address::normalise_phone(phone), &client.aud).await?
+    } else {
+        User::find_by_email(&mut conn, email, &client.aud).await?
+    })
+}

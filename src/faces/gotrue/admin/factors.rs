@@ -1,0 +1,68 @@
+//! `/admin/users/{user_id}/factors` and `/passkeys`.
+
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::extract::{Path, State};
+use http::StatusCode;
+
+use super::super::caller::{Operator, Visitor};
+use super::super::views::{FactorView, PasskeyView};
+use crate::app::App;
+use crate::auth::admin::factors;
+use crate::error::Result;
+use crate::web::body::Body;
+use crate::web::json::Json;
+use crate::params;
+
+params! {
+    /// What is to change of a factor.
+    #[expect(non_camel_case_types, reason = "GoTrue's name stands in messages")]
+    struct adminUserUpdateFactorParams {
+        friendly_name: String,
+        phone: String,
+    }
+}
+
+/// `GET /admin/users/{user_id}/factors`.
+pub async fn list(State(app): State<App>, Path(user_id): Path<String>) -> Result<Response> {
+    let factors = factors::list(&app, &user_id).await?;
+    Ok(Json(factors.iter().map(FactorView::from).collect::<Vec<_>>()).into_response())
+}
+
+/// `PUT /admin/users/{user_id}/factors/{factor_id}`.
+pub async fn update(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    Path((user_id, factor_id)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response> {
+    let (user, factor) = factors::find(&app, &user_id, &factor_id).await?;
+    let said: adminUserUpdateFactorParams = body.json()?;
+    let factor = factors::update(&app, &operator, &user, factor, &said.friendly_name, &said.phone).await?;
+    Ok(Json(FactorView::from(&factor)).into_response())
+}
+
+/// `DELETE /admin/users/{user_id}/factors/{factor_id}`.
+pub async fn delete(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((user_id, factor_id)): Path<(String, String)>,
+) -> Result<Response> {
+    let factor = factors::delete(&app, &visitor.client, &user_id, &factor_id).await?;
+    Ok(Json(FactorView::from(&factor)).into_response())
+}
+
+/// `GET /admin/users/{user_id}/passkeys`.
+pub async fn list_passkeys(State(app): State<App>, Path(user_id): Path<String>) -> Result<Response> {
+    let passkeys = factors::list_passkeys(&app, &user_id).await?;
+    Ok(Json(passkeys.iter().map(PasskeyView::from).collect::<Vec<_>>()).into_response())
+}
+
+/// `DELETE /admin/users/{user_id}/passkeys/{passkey_id}`.
+pub async fn delete_passkey(
+    State(app): State<App>,
+    Path((user_id, passkey_id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    factors::delete_passkey(&app, &user_id, &passkey_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

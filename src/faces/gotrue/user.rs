@@ -1,0 +1,81 @@
+//! `/user`: the caller's own account.
+
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::extract::{Path, RawQuery, State};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::caller::{Caller, Visitor};
+use super::views::{UserView, done};
+use crate::app::App;
+use crate::auth::user::{self, Changes};
+use crate::auth::{invalid, link};
+use crate::error::Result;
+use crate::urls::query::Pairs;
+use crate::web::body::Body;
+use crate::web::json::Json;
+use crate::web::limits::Bucket;
+use crate::params;
+
+params! {
+    /// What is to change.
+    struct UserUpdateParams {
+        email: String,
+        password: Option<SecretString>,
+        current_password: Option<SecretString>,
+        nonce: String,
+        data: Option<Map<String, Value>>,
+        app_metadata: Option<Map<String, Value>>,
+        phone: String,
+        channel: String,
+        code_challenge: String,
+        code_challenge_method: String,
+    }
+}
+
+/// `GET /user`.
+pub async fn show(Caller(bearer): Caller, visitor: Visitor) -> Result<Response> {
+    user::check_audience(&visitor.client, &bearer)?;
+    Ok(Json(UserView::from(&bearer.user)).into_response())
+}
+
+/// `PUT /user`.
+pub async fn update(State(app): State<App>, Caller(bearer): Caller, visitor: Visitor, body: Body) -> Result<Response> {
+    visitor.limit(&app, Bucket::User)?;
+    let said: UserUpdateParams = body.json()?;
+    let exposed = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
+    let changes = Changes {
+        email: said.email,
+        password: exposed(said.password),
+        current_password: exposed(said.current_password),
+        nonce: said.nonce,
+        data: said.data,
+        app_metadata: said.app_metadata,
+        phone: said.phone,
+        channel: said.channel,
+        code_challenge: said.code_challenge,
+        code_challenge_method: said.code_challenge_method,
+    };
+    let user = user::update(&app, &visitor.client, &bearer, changes).await?;
+    Ok(Json(UserView::from(&user)).into_response())
+}
+
+/// `GET /user/identities/authorize`: external providers are not served by this version, so none can be found.
+pub async fn link_identity(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response> {
+    link::check_enabled(&app)?;
+    let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
+    Err(invalid(format!("Unsupported provider: Provider {} could not be found", query.get("provider"))))
+}
+
+/// `DELETE /user/identities/{identity_id}`.
+pub async fn unlink_identity(
+    State(app): State<App>,
+    Caller(bearer): Caller,
+    visitor: Visitor,
+    Path(identity_id): Path<String>,
+) -> Result<Response> {
+    link::check_enabled(&app)?;
+    link::unlink(&app, &visitor.client, &bearer, &identity_id).await?;
+    Ok(done())
+}
