@@ -10,6 +10,7 @@
 mod dev {
     mod private_postgres;
 }
+mod clients;
 mod golden;
 mod house;
 mod replay;
