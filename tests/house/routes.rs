@@ -28,23 +28,37 @@ fn gotrue_yaml_describes_the_router() {
     );
 }
 
-/// Each `.route("/path", get(..).put(..))`; a path with and without its last slash is one route.
-fn served(router: &str) -> Routes {
+/// What `router` serves: each `.route("/path", get(..).put(..))`, and what its functions nest. A path with and
+/// without its last slash (`.root`) is one route.
+fn served(source: &str) -> Routes {
     let mut routes = Routes::new();
-    for call in router.split(".route(").skip(1) {
-        let call = &call[..end_of_call(call)];
-        let Some(path) = call.split('"').nth(1) else {
-            continue;
-        };
-        let path = match path.trim_end_matches('/') {
-            "" => "/",
-            path => path,
-        };
+    collect(source, "router", "", &mut routes);
+    routes
+}
+
+fn collect(source: &str, function: &str, prefix: &str, routes: &mut Routes) {
+    let begin = format!("fn {function}(");
+    let body = source.split(&begin).nth(1).unwrap_or_default();
+    let body = body.split("\n}").next().unwrap_or_default();
+    for (call, path) in calls_of(body, ".nest(") {
+        let nested = call.split(',').nth(1).unwrap_or_default().split('(').next();
+        collect(source, nested.unwrap_or_default().trim(), path, routes);
+    }
+    for (call, path) in calls_of(body, ".route(").chain(calls_of(body, ".root(")) {
+        let path = format!("{prefix}{}", path.trim_end_matches('/'));
+        let path = if path.is_empty() { "/" } else { &path };
         for method in METHODS.iter().filter(|method| calls(call, method)) {
             routes.insert((path.to_owned(), (*method).to_owned()));
         }
     }
-    routes
+}
+
+/// The arguments of each such call, and the text that stands first in them.
+fn calls_of<'a>(body: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    body.split(name)
+        .skip(1)
+        .map(|call| &call[..end_of_call(call)])
+        .filter_map(|call| Some((call, call.split('"').nth(1)?)))
 }
 
 /// Where the parenthesis closes that stands open before the text.
@@ -95,7 +109,15 @@ fn described(yaml: &str) -> Routes {
 
 #[test]
 fn routes_are_read_from_the_sources() {
-    let router = r#"Router::new().route("/user", get(user::get).put(user::put)).route("/verify/", post(verify::post))"#;
+    let router = r#"
+pub fn router() -> Router {
+    Router::new().root("/verify", post(verify::post)).nest("/user", user_routes(&app))
+}
+
+fn user_routes(app: &App) -> Router {
+    Router::new().route("/", get(user::get).put(user::put)).route("/{*rest}", any(nowhere))
+}
+"#;
     let expected = [("/user", "get"), ("/user", "put"), ("/verify", "post")];
     let expected: Routes = expected
         .iter()
