@@ -42,6 +42,7 @@ pub use database::Database;
 pub use environment::{Environment, Sources};
 pub use experimental::{Experimental, LinkingDomains};
 pub use external::{External, PROVIDERS};
+pub use go::signed_duration;
 pub use index_worker::IndexWorker;
 pub use jwt::Jwt;
 pub use log::Log;
@@ -60,18 +61,6 @@ pub use value::{Json, Named, Seconds};
 use report::Report;
 use settings::{Definition, Section};
 use top_level::TopLevel;
-
-/// Reads a duration in Go's syntax, which may be negative (`time.ParseDuration`); the error is in Go's words.
-pub fn go_signed_duration(text: &str) -> Result<chrono::TimeDelta, String> {
-    let (negative, length) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let length = go::duration(length).filter(|_| !negative || !length.starts_with('+'));
-    let length = length.and_then(|length| chrono::TimeDelta::from_std(length).ok());
-    let length = length.ok_or_else(|| format!("time: invalid duration {text:?}"))?;
-    Ok(if negative { -length } else { length })
-}
 
 /// All settings.
 #[derive(Debug, Clone)]

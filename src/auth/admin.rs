@@ -13,7 +13,7 @@ use super::user::ensure_email_identity;
 use super::{Client, address, invalid, policy, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::go_signed_duration;
+use crate::config::signed_duration;
 use crate::crypto::password::{MAX_LENGTH, PasswordHash};
 use crate::crypto::secrets::obfuscate;
 use crate::db::Conn;
@@ -70,7 +70,7 @@ impl Params {
             "" => Ok(None),
             "none" => Ok(Some(None)),
             duration => {
-                let duration = go_signed_duration(duration)
+                let duration = signed_duration(duration)
                     .map_err(|error| invalid(format!("invalid format for ban duration: {error}")))?;
                 Ok(Some((duration != TimeDelta::zero()).then(|| now + duration)))
             }

@@ -51,7 +51,7 @@ pub async fn refresh(app: &App, client: &Client, token: &str) -> Result<Grant> {
 enum Attempt {
     Granted(Box<Grant>),
     Refused(Error),
-    /// Another request holds or has changed the rows.
+    /// Another request holds or has changed the rows; the headers name user and session.
     Overtaken(Headers),
 }
 
@@ -100,6 +100,7 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
         return Ok(Attempt::Refused(with_headers(error, headers)));
     }
 
+    let named = headers.clone();
     let generated = Generated::new();
     let decision = match token {
         Token::Stored(_) => decide_stored(app, &presented, &session, &generated, now, &mut headers),
@@ -109,7 +110,7 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
         Decision::Refuse(error) => Ok(Attempt::Refused(with_headers(error, headers))),
         Decision::Burn => {
             if app.config.security.refresh_token_rotation_enabled && !presented.burn(&mut conn, &session, now).await? {
-                return Ok(Attempt::Overtaken(headers));
+                return Ok(Attempt::Overtaken(named));
             }
             if app.config.security.refresh_token_rotation_enabled && presented.token.is_none() {
                 headers.push(("sb-auth-refresh-token-rotated", "true".into()));
@@ -120,7 +121,7 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
         Decision::Rotate { rotation, answer } => {
             let visit = Visit { user_agent: client.user_agent.as_deref(), ip: client.ip, at: now };
             if !presented.rotate(&mut conn, &session, &rotation, visit).await? {
-                return Ok(Attempt::Overtaken(headers));
+                return Ok(Attempt::Overtaken(named));
             }
             Ok(Attempt::Granted(Box::new(grant(app, presented.user, session, answer, headers, now))))
         }

@@ -69,6 +69,7 @@ pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Ch
         None => None,
         Some(password) => Some(new_password(app, bearer, &changes, password).await?),
     };
+    let (data, app_metadata) = (changes.data.take(), changes.app_metadata.take());
     let challenge = match changes.changes_email(user) {
         true => parse_challenge(&changes.code_challenge, &changes.code_challenge_method)?,
         false => None,
@@ -92,10 +93,10 @@ pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Ch
                 }
                 mailing::notify(app, tx, &mails.password_changed, &user, user.email(), json!({})).await?;
             }
-            if let Some(data) = changes.data {
+            if let Some(data) = data {
                 user.merge_user_metadata(data);
             }
-            if let Some(app_metadata) = changes.app_metadata {
+            if let Some(app_metadata) = app_metadata {
                 user.merge_app_metadata(app_metadata);
             }
             if let Some(stationery) = &mails.email_change {
@@ -111,6 +112,10 @@ pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Ch
                     let pkce = challenge.is_some();
                     mailing::send_email_change(app, tx, client, stationery, &mut user, &changes.email, pkce).await?;
                 }
+            }
+            if changes.changes_phone(&before) {
+                user.save(tx, &before, now).await?;
+                user = verify::apply_phone_change(app, tx, user, &changes.phone, now).await?;
             }
             app.audit(tx, Actor::User(&user), Action::UserModified, None, now + TimeDelta::microseconds(1)).await?;
             user.save(tx, &before, now).await.public("Error updating user")?;
@@ -197,10 +202,7 @@ async fn check_taken(app: &App, client: &Client, user: &User, changes: &Changes)
         let mut conn = app.db.get().await?;
         let holder = User::find_by_phone(&mut conn, &changes.phone, &client.aud).await;
         if holder.public("Database error checking phone")?.is_some() {
-            return Err(unprocessable(
-                Code::PhoneExists,
-                "A user with this phone number has already been registered",
-            ));
+            return Err(super::phone_exists());
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::error::{Code, Context, Error, OnConstraint, Result, bad_request, forb
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
-use crate::models::identity::{EMAIL, Identity};
+use crate::models::identity::{EMAIL, Identity, PHONE};
 use crate::models::one_time_token::{OneTimeToken, TokenType};
 use crate::models::session::{Scope, Session};
 use crate::models::user::User;
@@ -388,6 +388,38 @@ pub(super) async fn apply_email_change(
         let more = serde_json::json!({ "Email": user.email(), "OldEmail": before.email() });
         mailing::notify(app, tx, changed, &user, before.email(), more).await?;
     }
+    Ok(user)
+}
+
+/// Makes a phone number the user's own, confirmed.
+pub(super) async fn apply_phone_change(
+    app: &App,
+    tx: &mut Conn,
+    mut user: User,
+    phone: &str,
+    now: Timestamp,
+) -> Result<User> {
+    let before = user.clone();
+    app.audit(tx, Actor::User(&user), Action::UserModified, None, now).await?;
+    let id = user.id.to_string();
+    match user.identities.iter_mut().find(|identity| identity.provider == PHONE && identity.provider_id == id) {
+        Some(identity) => {
+            let claims = serde_json::json!({ "phone": phone, "phone_verified": true });
+            identity.merge(tx, crate::models::identity::object(claims)).await?;
+        }
+        None => {
+            let identity = Identity::of_phone(user.id, phone, true, now);
+            identity.insert(tx).await.public("Error creating identity")?;
+            user.identities.push(identity);
+        }
+    }
+    user.is_anonymous = false;
+    user.phone = Some(phone.to_owned());
+    user.phone_change.clear();
+    user.phone_change_token.clear();
+    user.phone_confirmed_at = Some(now);
+    OneTimeToken::clear_all(tx, user.id).await?;
+    user.save(tx, &before, now).await.on_constraint("users_phone_key", super::phone_exists)?;
     Ok(user)
 }
 

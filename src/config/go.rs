@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 /// `1 t T TRUE true True` and `0 f F FALSE false False`.
 pub fn boolean(text: &str) -> Option<bool> {
     match text {
@@ -53,16 +55,46 @@ pub fn float(text: &str) -> Option<f64> {
 /// Numbers with units, such as `300ms`, `1.5h` or `1h30m`; `0` needs no unit. Go's negative durations
 /// are refused: no setting has a use for them.
 pub fn duration(text: &str) -> Option<Duration> {
+    let nanoseconds = nanoseconds(text.strip_prefix('+').unwrap_or(text)).ok()?;
+    u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
+}
+
+/// The same with a sign, for what administrators say; the error is in the words of `time.ParseDuration`.
+pub fn signed_duration(text: &str) -> Result<TimeDelta, String> {
+    let (negative, length) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanoseconds = nanoseconds(length).map_err(|fault| match fault {
+        NoDuration::Invalid => format!("time: invalid duration {text:?}"),
+        NoDuration::MissingUnit => format!("time: missing unit in duration {text:?}"),
+        NoDuration::UnknownUnit(unit) => format!("time: unknown unit {unit:?} in duration {text:?}"),
+    })?;
+    let length = TimeDelta::nanoseconds(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
+    Ok(if negative { -length } else { length })
+}
+
+/// Why a text is no duration.
+enum NoDuration<'a> {
+    Invalid,
+    MissingUnit,
+    UnknownUnit(&'a str),
+}
+
+fn nanoseconds(text: &str) -> Result<u128, NoDuration<'_>> {
     /// Go counts nanoseconds in 63 bits: some 292 years.
     const LONGEST: u128 = i64::MAX as u128;
 
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Some(Duration::ZERO);
+    if text == "0" {
+        return Ok(0);
     }
-    if rest.is_empty() {
-        return None;
+    if text.is_empty() {
+        return Err(NoDuration::Invalid);
     }
+    let number = |digits: &str| -> Result<u128, NoDuration<'_>> {
+        if digits.is_empty() { Ok(0) } else { digits.parse().map_err(|_| NoDuration::Invalid) }
+    };
+    let mut rest = text;
     let mut total: u128 = 0;
     while !rest.is_empty() {
         let (whole, after) = split_while(rest, |c| c.is_ascii_digit());
@@ -71,41 +103,31 @@ pub fn duration(text: &str) -> Option<Duration> {
             None => ("", after),
         };
         if whole.is_empty() && fraction.is_empty() {
-            return None;
+            return Err(NoDuration::Invalid);
         }
         let (unit, after) = split_while(after, |c| c != '.' && !c.is_ascii_digit());
-        let unit: u128 = match unit {
+        let scale: u128 = match unit {
             "ns" => 1,
             "us" | "µs" | "μs" => 1_000,
             "ms" => 1_000_000,
             "s" => 1_000_000_000,
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let whole: u128 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
+            "" => return Err(NoDuration::MissingUnit),
+            unknown => return Err(NoDuration::UnknownUnit(unknown)),
         };
         // Eighteen digits are finer than any unit needs.
         let fraction = fraction.get(..18).unwrap_or(fraction);
-        let part: u128 = if fraction.is_empty() {
-            0
-        } else {
-            fraction.parse().ok()?
-        };
-        let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-        total = whole
-            .checked_mul(unit)?
-            .checked_add(part * unit / scale)?
-            .checked_add(total)?;
-        if total > LONGEST {
-            return None;
-        }
+        let part = number(fraction)? * scale / 10_u128.pow(u32::try_from(fraction.len()).unwrap_or_default());
+        total = number(whole)?
+            .checked_mul(scale)
+            .and_then(|whole| whole.checked_add(part))
+            .and_then(|length| length.checked_add(total))
+            .filter(|total| *total <= LONGEST)
+            .ok_or(NoDuration::Invalid)?;
         rest = after;
     }
-    u64::try_from(total).ok().map(Duration::from_nanos)
+    Ok(total)
 }
 
 /// The longest start of which every character fits, and what follows it.

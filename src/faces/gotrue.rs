@@ -21,7 +21,7 @@ mod views;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::app::App;
 
@@ -42,41 +42,44 @@ pub fn router(app: App) -> Router {
         .root("/verify", get(verify::by_link).post(verify::by_code))
         .route("/invite", post(invite::invite))
         .route("/logout", post(logout::logout))
-        .nest("/reauthenticate", reauthenticate_routes(&app))
-        .nest("/user", user_routes(&app))
-        .nest("/admin", admin_routes(&app))
+        .merge(user_routes(&app))
+        .merge(admin_routes(&app))
         .fallback(door::not_found)
         .with_state(app)
 }
 
-fn reauthenticate_routes(app: &App) -> Router<App> {
-    Router::new()
-        .route("/", get(reauthenticate::send))
-        .fallback(door::not_found)
-        .layer(from_fn_with_state(app.clone(), caller::require_user))
-}
-
+/// What only a user may call, and all other paths below it.
 fn user_routes(app: &App) -> Router<App> {
     Router::new()
-        .route("/", get(user::show).put(user::update))
-        .route("/identities/authorize", get(user::link_identity))
-        .route("/identities/{identity_id}", delete(user::unlink_identity))
-        .fallback(door::not_found)
+        .root("/user", get(user::show).put(user::update))
+        .route("/user/identities/authorize", get(user::link_identity))
+        .root("/user/identities/{identity_id}", delete(user::unlink_identity))
+        .route("/user/{*rest}", any(door::not_found))
+        .root("/reauthenticate", get(reauthenticate::send))
+        .route("/reauthenticate/{*rest}", any(door::not_found))
         .layer(from_fn_with_state(app.clone(), caller::require_user))
 }
 
+/// What only an administrator may call, and all other paths below it.
 fn admin_routes(app: &App) -> Router<App> {
     Router::new()
-        .root("/audit", get(admin::audit::list))
-        .root("/users", get(admin::users::list).post(admin::users::create))
-        .root("/users/{user_id}", get(admin::users::show).put(admin::users::update).delete(admin::users::delete))
-        .root("/users/{user_id}/factors", get(admin::factors::list))
-        .root("/users/{user_id}/factors/{factor_id}", put(admin::factors::update).delete(admin::factors::delete))
-        .root("/users/{user_id}/passkeys", get(admin::factors::list_passkeys))
-        .root("/users/{user_id}/passkeys/{passkey_id}", delete(admin::factors::delete_passkey))
-        .route("/users/{user_id}/{*rest}", axum::routing::any(admin::users::nowhere))
-        .route("/generate_link", post(admin::generate_link::generate))
-        .fallback(door::not_found)
+        .root("/admin", any(door::not_found))
+        .route("/admin/{*rest}", any(door::not_found))
+        .root("/admin/audit", get(admin::audit::list))
+        .root("/admin/users", get(admin::users::list).post(admin::users::create))
+        .root(
+            "/admin/users/{user_id}",
+            get(admin::users::show).put(admin::users::update).delete(admin::users::delete),
+        )
+        .root("/admin/users/{user_id}/factors", get(admin::factors::list))
+        .root(
+            "/admin/users/{user_id}/factors/{factor_id}",
+            put(admin::factors::update).delete(admin::factors::delete),
+        )
+        .root("/admin/users/{user_id}/passkeys", get(admin::factors::list_passkeys))
+        .root("/admin/users/{user_id}/passkeys/{passkey_id}", delete(admin::factors::delete_passkey))
+        .route("/admin/users/{user_id}/{*rest}", any(admin::users::nowhere))
+        .route("/admin/generate_link", post(admin::generate_link::generate))
         .layer(from_fn_with_state(app.clone(), caller::require_admin))
 }
 

@@ -197,6 +197,11 @@ fn parse<T: Params>(text: &[u8]) -> Result<T> {
     decode::decode(text).map_err(|mismatch| refusal(COULD_NOT_PARSE, mismatch))
 }
 
+/// Checks the syntax of a JSON text; the error is in Go's words.
+pub fn check_syntax(text: &[u8]) -> Result<(), String> {
+    syntax::check(text).map_err(|error| error.message.to_string())
+}
+
 fn refusal(what: &str, mismatch: Mismatch) -> Error {
     match mismatch {
         Mismatch::Type(message) => bad_json(what, &message),

@@ -73,6 +73,10 @@ pub async fn render_errors(mut request: Request, next: Next) -> Response {
         *request.method_mut() = Method::TRACE;
     }
     let mut response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        // The router speaks of methods also where a layer of the method refused.
+        response.headers_mut().remove(header::ALLOW);
+    }
     match response.extensions_mut().remove::<Unrendered>() {
         Some(Unrendered(error)) => render(&error, version, id.as_ref(), response),
         None => without_head(response),

@@ -13,6 +13,9 @@ use crate::web::json::Json;
 const CACHED: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=600"));
 const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
+/// The version of GoTrue whose API this is; clients look at it to know what the server can do.
+const GOTRUE_VERSION: &str = "v2.196.0";
+
 #[derive(Serialize)]
 struct Health {
     version: &'static str,
@@ -23,7 +26,7 @@ struct Health {
 /// `GET /health`: alive; asks nobody else.
 pub async fn health() -> Response {
     Json(Health {
-        version: concat!("v", env!("CARGO_PKG_VERSION")),
+        version: GOTRUE_VERSION,
         name: "GoTrue",
         description: "GoTrue is a user registration and authentication API",
     })

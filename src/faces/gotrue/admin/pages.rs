@@ -11,6 +11,7 @@ use crate::auth::invalid;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::urls::query::Pairs;
+use crate::web::body::check_syntax;
 use crate::web::json::Time;
 
 /// How many rows a page has when nobody says.
@@ -91,7 +92,7 @@ fn with(uri: &Uri, name: &str, value: &str) -> String {
 }
 
 /// A place in the list of users.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cursor {
     created_at: Timestamp,
     id: Uuid,
@@ -116,12 +117,18 @@ impl Cursor {
 
     fn decode(text: &str) -> Result<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| bad(format!("invalid cursor encoding: {error}")))?;
-        let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| bad("invalid cursor"))?;
-        if cursor.id.is_nil() {
-            return Err(bad("invalid cursor: missing id"));
-        }
-        Ok(cursor)
+        check_syntax(&bytes).map_err(|error| bad(format!("invalid cursor: {error}")))?;
+        let wire: Wire = serde_json::from_slice(&bytes).map_err(|_| bad("invalid cursor"))?;
+        let id = wire.id.filter(|id| !id.is_nil()).ok_or_else(|| bad("invalid cursor: missing id"))?;
+        let created_at = wire.created_at.ok_or_else(|| bad("invalid cursor: missing created_at"))?;
+        Ok(Self { created_at, id })
     }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    created_at: Option<Timestamp>,
+    id: Option<Uuid>,
 }
 
 /// A page by cursor.
