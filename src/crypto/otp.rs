@@ -61,7 +61,7 @@ mod tests {
             let mut leading_zero = false;
             for _ in 0..200 {
                 let code = generate(digits);
-                assert_eq!(code.len(), usize::from(digits));
+                assert_eq!(code.len(), digits as usize);
                 assert!(code.bytes().all(|b| b.is_ascii_digit()));
                 leading_zero |= code.starts_with('0');
             }

@@ -121,7 +121,7 @@ fn golang_jwts_es512_is_read() {
 #[test]
 fn an_access_token_has_gotrues_claims_in_gotrues_order() {
     let (sub, session_id) = (Uuid::nil(), Uuid::max());
-    let metadata = json!({});
+    let metadata = serde_json::Map::new();
     let mut claims = Claims {
         iss: "",
         sub,
