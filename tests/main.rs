@@ -8,6 +8,7 @@
 )]
 
 mod dev {
+    mod mail;
     mod private_postgres;
 }
 mod clients;
