@@ -71,7 +71,8 @@ impl App {
             &jwt.valid_methods,
         )
         .map_err(anyhow::Error::msg)?;
-        let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list).map_err(anyhow::Error::msg)?;
+        let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list)
+            .map_err(anyhow::Error::msg)?;
         let http = http::client()?;
         Ok(Self(Arc::new(Parts {
             db: Pool::new(&config)?,
@@ -90,8 +91,15 @@ impl App {
 
 fn hashing(config: &Truegate) -> hasher::Settings {
     let scheme = match config.password_hash {
-        PasswordHash::Argon2id => Scheme::Argon2id { memory: config.argon2_memory_kib, passes: config.argon2_iterations },
+        PasswordHash::Argon2id => Scheme::Argon2id {
+            memory: config.argon2_memory_kib,
+            passes: config.argon2_iterations,
+        },
         PasswordHash::Bcrypt => Scheme::BCRYPT,
     };
-    hasher::Settings { scheme, threads: config.hash_threads, queue: config.hash_queue }
+    hasher::Settings {
+        scheme,
+        threads: config.hash_threads,
+        queue: config.hash_queue,
+    }
 }

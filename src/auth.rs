@@ -48,11 +48,17 @@ pub struct Client {
 }
 
 fn email_exists() -> Error {
-    unprocessable(Code::EmailExists, "A user with this email address has already been registered")
+    unprocessable(
+        Code::EmailExists,
+        "A user with this email address has already been registered",
+    )
 }
 
 fn phone_exists() -> Error {
-    unprocessable(Code::PhoneExists, "A user with this phone number has already been registered")
+    unprocessable(
+        Code::PhoneExists,
+        "A user with this phone number has already been registered",
+    )
 }
 
 pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {

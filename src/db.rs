@@ -2,9 +2,9 @@
 
 pub mod enums;
 pub mod migrations;
+mod pool;
 pub mod private;
 pub mod schema;
-mod pool;
 mod statement;
 
 pub use pool::{Pool, PooledConn};

@@ -78,7 +78,8 @@ pub struct Failure {
 }
 
 /// GoTrue's text for a failure that nobody named.
-pub const UNEXPECTED_FAILURE: &str = "Unexpected failure, please check server logs for more information";
+pub const UNEXPECTED_FAILURE: &str =
+    "Unexpected failure, please check server logs for more information";
 
 fn refuse(status: StatusCode, code: Code, message: impl Into<Cow<'static, str>>) -> Error {
     Error::Refused(Box::new(Refusal {
@@ -127,7 +128,11 @@ pub fn unprocessable(code: Code, message: impl Into<Cow<'static, str>>) -> Error
 }
 
 /// 429: too often; asking again makes sense after `retry_after`.
-pub fn too_many_requests(code: Code, message: impl Into<Cow<'static, str>>, retry_after: Option<Duration>) -> Error {
+pub fn too_many_requests(
+    code: Code,
+    message: impl Into<Cow<'static, str>>,
+    retry_after: Option<Duration>,
+) -> Error {
     let mut error = refuse(StatusCode::TOO_MANY_REQUESTS, code, message);
     if let Error::Refused(refusal) = &mut error {
         refusal.retry_after = retry_after;
@@ -146,7 +151,10 @@ pub fn timed_out() -> Error {
 
 /// 500 with GoTrue's public text for this failure.
 pub fn failed(message: impl Into<Cow<'static, str>>, cause: impl Into<anyhow::Error>) -> Error {
-    Error::Failed(Box::new(Failure { message: message.into(), cause: cause.into() }))
+    Error::Failed(Box::new(Failure {
+        message: message.into(),
+        cause: cause.into(),
+    }))
 }
 
 impl Error {
@@ -205,7 +213,9 @@ pub trait OnConstraint<T> {
 impl<T> OnConstraint<T> for std::result::Result<T, DieselError> {
     fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
         self.map_err(|error| match &error {
-            DieselError::DatabaseError(_, info) if info.constraint_name() == Some(name) => refusal(),
+            DieselError::DatabaseError(_, info) if info.constraint_name() == Some(name) => {
+                refusal()
+            }
             _ => error.into(),
         })
     }
@@ -228,7 +238,10 @@ impl Error {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            )
             | DieselError::BrokenTransactionManager => Self::database_away(error),
             _ => failed(UNEXPECTED_FAILURE, error),
         }

@@ -11,10 +11,10 @@ pub mod web; // what faces share of HTTP: bodies, CORS, client address, limits
 
 pub mod auth; // decisions: one file per thing a person wants
 
-pub mod models; // rows: one file per table, and its queries
-pub mod outside; // the world: SMTP, templates, HTTP
 pub mod crypto; // pure: hashes, tokens, keys
-pub mod db; // pool, migrations, schema
+pub mod db;
+pub mod models; // rows: one file per table, and its queries
+pub mod outside; // the world: SMTP, templates, HTTP // pool, migrations, schema
 
 pub mod app; // what is wired once
 pub mod clock;

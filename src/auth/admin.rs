@@ -70,9 +70,12 @@ impl Params {
             "" => Ok(None),
             "none" => Ok(Some(None)),
             duration => {
-                let duration = signed_duration(duration)
-                    .map_err(|error| invalid(format!("invalid format for ban duration: {error}")))?;
-                Ok(Some((duration != TimeDelta::zero()).then(|| now + duration)))
+                let duration = signed_duration(duration).map_err(|error| {
+                    invalid(format!("invalid format for ban duration: {error}"))
+                })?;
+                Ok(Some(
+                    (duration != TimeDelta::zero()).then(|| now + duration),
+                ))
             }
         }
     }
@@ -82,33 +85,50 @@ impl Params {
 pub async fn find(app: &App, user_id: &str) -> Result<User> {
     let user_id = parse_id(user_id)?;
     let mut conn = app.db.get().await?;
-    let found = User::find(&mut conn, user_id).await.public("Database error loading user")?;
+    let found = User::find(&mut conn, user_id)
+        .await
+        .public("Database error loading user")?;
     found.ok_or_else(|| not_found(Code::UserNotFound, "User not found"))
 }
 
 fn parse_id(user_id: &str) -> Result<Uuid> {
-    Uuid::try_parse(user_id).map_err(|_| not_found(Code::ValidationFailed, "user_id must be an UUID"))
+    Uuid::try_parse(user_id)
+        .map_err(|_| not_found(Code::ValidationFailed, "user_id must be an UUID"))
 }
 
 /// A page of the users of an audience, by number.
 pub async fn list(app: &App, listing: &Listing<'_>, offset: i64) -> Result<Page> {
     let mut conn = app.db.get().await?;
-    User::list(&mut conn, listing, offset).await.public("Database error finding users")
+    User::list(&mut conn, listing, offset)
+        .await
+        .public("Database error finding users")
 }
 
 /// A page of the users of an audience that begins behind one of them.
-pub async fn list_after(app: &App, listing: &Listing<'_>, after: Option<(Timestamp, Uuid)>) -> Result<Vec<User>> {
+pub async fn list_after(
+    app: &App,
+    listing: &Listing<'_>,
+    after: Option<(Timestamp, Uuid)>,
+) -> Result<Vec<User>> {
     let mut conn = app.db.get().await?;
-    User::list_after(&mut conn, listing, after).await.public("Database error finding users")
+    User::list_after(&mut conn, listing, after)
+        .await
+        .public("Database error finding users")
 }
 
 const PHONE_TAKEN: &str = "Phone number already registered by another user";
 
 /// Makes an account. Signing up may be switched off; passwords are not asked to be strong.
 pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Params) -> Result<User> {
-    let aud = if params.aud.is_empty() { client.aud.clone() } else { params.aud.clone() };
+    let aud = if params.aud.is_empty() {
+        client.aud.clone()
+    } else {
+        params.aud.clone()
+    };
     if params.email.is_empty() && params.phone.is_empty() {
-        return Err(invalid("Cannot create a user without either an email or phone"));
+        return Err(invalid(
+            "Cannot create a user without either an email or phone",
+        ));
     }
     params.normalise()?;
     check_free(app, &params, &aud).await?;
@@ -121,7 +141,11 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
     let mut user = User::new(&aud, present(&params.email), present(&params.phone), now);
     user.id = id.unwrap_or(user.id);
     user.encrypted_password = Some(hash);
-    let role = if params.role.is_empty() { &app.config.jwt.default_group_name } else { &params.role };
+    let role = if params.role.is_empty() {
+        &app.config.jwt.default_group_name
+    } else {
+        &params.role
+    };
     user.role = role.trim().to_owned();
     let providers = user.contact_providers();
     user.app_metadata = object(json!({ "provider": providers.first(), "providers": providers }));
@@ -137,27 +161,38 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
 
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
-        let inserted = user
-            .insert(tx)
-            .await
-            .on_constraint("users_phone_key", || unprocessable(Code::PhoneExists, PHONE_TAKEN))?;
+        let inserted = user.insert(tx).await.on_constraint("users_phone_key", || {
+            unprocessable(Code::PhoneExists, PHONE_TAKEN)
+        })?;
         if !inserted {
             return Err(super::email_exists());
         }
         // The answer shows the row as it was written.
         user.confirmed_at = None;
         if !user.email().is_empty() {
-            user.identities.push(Identity::of_email(user.id, user.email(), false, now));
+            user.identities
+                .push(Identity::of_email(user.id, user.email(), false, now));
         }
         if !user.phone().is_empty() {
-            user.identities.push(Identity::of_phone(user.id, user.phone(), false, now));
+            user.identities
+                .push(Identity::of_phone(user.id, user.phone(), false, now));
         }
         for identity in &user.identities {
-            identity.insert(tx).await.public("Error creating identity")?;
+            identity
+                .insert(tx)
+                .await
+                .public("Error creating identity")?;
         }
         let mut traits = contact_traits(&user);
         traits.insert("provider".into(), json!(providers.first()));
-        app.audit(tx, Actor::Admin(&admin.role), Action::UserSignedUp, Some(Value::Object(traits)), now).await?;
+        app.audit(
+            tx,
+            Actor::Admin(&admin.role),
+            Action::UserSignedUp,
+            Some(Value::Object(traits)),
+            now,
+        )
+        .await?;
         Ok(user)
     })
     .await
@@ -199,18 +234,21 @@ fn new_id(id: &str) -> Result<Option<Uuid>> {
 
 /// The hash of a new account's password: given, made, or of a password that nobody knows.
 async fn new_hash(app: &App, params: &Params) -> Result<String> {
-    match (params.password.as_deref().unwrap_or_default(), params.password_hash.as_str()) {
-        (_, hash) if params.password.is_some() && !hash.is_empty() => {
-            Err(invalid("Only a password or a password hash should be provided"))
-        }
+    match (
+        params.password.as_deref().unwrap_or_default(),
+        params.password_hash.as_str(),
+    ) {
+        (_, hash) if params.password.is_some() && !hash.is_empty() => Err(invalid(
+            "Only a password or a password hash should be provided",
+        )),
         ("", "") => Ok(app.hasher.unusable_hash()),
-        ("", hash) => {
-            match PasswordHash::parse(hash) {
-                Ok(_) => Ok(hash.to_owned()),
-                Err(reason) => Err(invalid(format!("Password hash is not valid: {reason}"))),
-            }
+        ("", hash) => match PasswordHash::parse(hash) {
+            Ok(_) => Ok(hash.to_owned()),
+            Err(reason) => Err(invalid(format!("Password hash is not valid: {reason}"))),
+        },
+        (password, _) if password.len() > MAX_LENGTH => {
+            Err(invalid("bcrypt: password length exceeds 72 bytes"))
         }
-        (password, _) if password.len() > MAX_LENGTH => Err(invalid("bcrypt: password length exceeds 72 bytes")),
         (password, _) => app.hasher.hash(password).await,
     }
 }
@@ -224,7 +262,11 @@ pub async fn update(app: &App, admin: &Admin, user: User, mut params: Params) ->
         None => None,
         Some(password) => {
             policy::check_password(app, password).await?;
-            Some(if password.is_empty() { None } else { Some(app.hasher.hash(password).await?) })
+            Some(if password.is_empty() {
+                None
+            } else {
+                Some(app.hasher.hash(password).await?)
+            })
         }
     };
 
@@ -259,7 +301,14 @@ pub async fn update(app: &App, admin: &Admin, user: User, mut params: Params) ->
         if let Some(until) = banned_until {
             user.ban(until);
         }
-        app.audit(tx, Actor::Admin(&admin.role), Action::UserModified, Some(contact_traits(&user).into()), now).await?;
+        app.audit(
+            tx,
+            Actor::Admin(&admin.role),
+            Action::UserModified,
+            Some(contact_traits(&user).into()),
+            now,
+        )
+        .await?;
         user.save(tx, &before, now)
             .await
             .on_constraint("users_email_partial_key", super::email_exists)
@@ -283,7 +332,12 @@ fn is_phone_taken(cause: &anyhow::Error) -> bool {
 }
 
 /// Sets e-mail address and phone number, each with its identity.
-async fn set_contacts(tx: &mut Conn, user: &mut User, params: &Params, now: Timestamp) -> Result<()> {
+async fn set_contacts(
+    tx: &mut Conn,
+    user: &mut User,
+    params: &Params,
+    now: Timestamp,
+) -> Result<()> {
     if !params.email.is_empty() {
         let claims = json!({ "email": params.email, "email_verified": params.email_confirm });
         let new = Identity::of_email(user.id, &params.email, params.email_confirm, now);
@@ -303,7 +357,13 @@ async fn set_contacts(tx: &mut Conn, user: &mut User, params: &Params, now: Time
 
 /// Merges claims into the user's own identity at a provider, or gives the user `new`. The answer keeps showing an
 /// identity that was there before as it was (GoTrue changes a copy).
-async fn set_identity(tx: &mut Conn, user: &mut User, provider: &str, claims: Value, new: Identity) -> Result<()> {
+async fn set_identity(
+    tx: &mut Conn,
+    user: &mut User,
+    provider: &str,
+    claims: Value,
+    new: Identity,
+) -> Result<()> {
     match user.own_identity(provider).cloned() {
         Some(mut identity) => identity.merge(tx, object(claims)).await?,
         None => {
@@ -323,9 +383,18 @@ pub async fn delete(app: &App, admin: &Admin, user: User, softly: bool) -> Resul
             return Err(not_found(Code::UserNotFound, "User not found"));
         };
         let traits = Value::Object(contact_traits(&user));
-        app.audit(tx, Actor::Admin(&admin.role), Action::UserDeleted, Some(traits), now).await?;
+        app.audit(
+            tx,
+            Actor::Admin(&admin.role),
+            Action::UserDeleted,
+            Some(traits),
+            now,
+        )
+        .await?;
         if !softly {
-            User::delete(tx, user.id).await.public("Database error deleting user")?;
+            User::delete(tx, user.id)
+                .await
+                .public("Database error deleting user")?;
             return Ok(());
         }
         if user.deleted_at.is_some() {
@@ -333,14 +402,28 @@ pub async fn delete(app: &App, admin: &Admin, user: User, softly: bool) -> Resul
         }
         let before = user.clone();
         user.soft_delete(now);
-        user.save(tx, &before, now).await.public("Error soft deleting user")?;
-        OneTimeToken::clear_all(tx, user.id).await.public("Error soft deleting user")?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error soft deleting user")?;
+        OneTimeToken::clear_all(tx, user.id)
+            .await
+            .public("Error soft deleting user")?;
         for identity in &user.identities {
-            let subject = obfuscate(user.id, &format!("{}:{}", identity.provider, identity.provider_id));
-            identity.obfuscate(tx, &subject).await.public("Error soft deleting user identities")?;
+            let subject = obfuscate(
+                user.id,
+                &format!("{}:{}", identity.provider, identity.provider_id),
+            );
+            identity
+                .obfuscate(tx, &subject)
+                .await
+                .public("Error soft deleting user identities")?;
         }
-        User::delete_factors(tx, user.id).await.public("Error deleting user's factors")?;
-        Session::sign_out(tx, user.id, Scope::Global, None, &[]).await.public("Error deleting user's sessions")
+        User::delete_factors(tx, user.id)
+            .await
+            .public("Error deleting user's factors")?;
+        Session::sign_out(tx, user.id, Scope::Global, None, &[])
+            .await
+            .public("Error deleting user's sessions")
     })
     .await
 }

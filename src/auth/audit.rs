@@ -15,7 +15,11 @@ impl App {
         for entry in &entries {
             tracing::info!(auth_audit_event = %entry.payload, audit_log_id = %entry.id, ip_address = entry.ip_address, "audit_event");
         }
-        if self.config.audit_log.disable_postgres { Vec::new() } else { entries.into() }
+        if self.config.audit_log.disable_postgres {
+            Vec::new()
+        } else {
+            entries.into()
+        }
     }
 
     /// Notes an action in the act's own transaction.

@@ -29,7 +29,10 @@ pub struct Admin {
 /// Reads a token and checks its signature and times; says nothing about the user.
 pub fn verify(app: &App, token: &str) -> Result<BearerClaims> {
     app.keys.verify(token, app.clock.now()).map_err(|error| {
-        forbidden(Code::BadJwt, format!("invalid JWT: unable to parse or verify signature, {error}"))
+        forbidden(
+            Code::BadJwt,
+            format!("invalid JWT: unable to parse or verify signature, {error}"),
+        )
     })
 }
 
@@ -39,16 +42,29 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Bearer> {
     let user_id = subject(&claims)?;
     let session_id = session_id(&claims)?;
     let mut conn = app.db.get().await?;
-    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, session_id).await.public(UNEXPECTED_FAILURE)? else {
-        return Err(forbidden(Code::UserNotFound, "User from sub claim in JWT does not exist"));
+    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, session_id)
+        .await
+        .public(UNEXPECTED_FAILURE)?
+    else {
+        return Err(forbidden(
+            Code::UserNotFound,
+            "User from sub claim in JWT does not exist",
+        ));
     };
     if session_id.is_some() && session.is_none() {
-        return Err(forbidden(Code::SessionNotFound, "Session from session_id claim in JWT does not exist"));
+        return Err(forbidden(
+            Code::SessionNotFound,
+            "Session from session_id claim in JWT does not exist",
+        ));
     }
     if user.is_banned(app.clock.now()) {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
-    Ok(Bearer { claims, user, session })
+    Ok(Bearer {
+        claims,
+        user,
+        session,
+    })
 }
 
 /// Recognises an administrator by the token's role. A token with a session counts only while that session lives.
@@ -57,20 +73,35 @@ pub async fn administer(app: &App, token: &str) -> Result<Admin> {
     if !app.config.jwt.admin_roles.contains(&claims.role) {
         return Err(forbidden(Code::NotAdmin, "User not allowed"));
     }
-    let Some(session_id) = session_id(&claims)? else { return Ok(Admin { role: claims.role }) };
+    let Some(session_id) = session_id(&claims)? else {
+        return Ok(Admin { role: claims.role });
+    };
     let user_id = subject(&claims)?;
     let mut conn = app.db.get().await?;
-    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, Some(session_id)).await? else {
-        return Err(forbidden(Code::UserNotFound, "User from sub claim in JWT does not exist"));
+    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, Some(session_id)).await?
+    else {
+        return Err(forbidden(
+            Code::UserNotFound,
+            "User from sub claim in JWT does not exist",
+        ));
     };
     let Some(session) = session else {
-        return Err(forbidden(Code::SessionNotFound, "Session from session_id claim in JWT does not exist"));
+        return Err(forbidden(
+            Code::SessionNotFound,
+            "Session from session_id claim in JWT does not exist",
+        ));
     };
     if user.is_banned(app.clock.now()) {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
-    if session.expired(&lifetime(app), user.has_mfa(), None, app.clock.now()).is_some() {
-        return Err(forbidden(Code::SessionExpired, "Session is no longer valid"));
+    if session
+        .expired(&lifetime(app), user.has_mfa(), None, app.clock.now())
+        .is_some()
+    {
+        return Err(forbidden(
+            Code::SessionExpired,
+            "Session is no longer valid",
+        ));
     }
     Ok(Admin { role: claims.role })
 }
@@ -90,14 +121,19 @@ fn subject(claims: &BearerClaims) -> Result<Uuid, Error> {
     if claims.sub.is_empty() {
         return Err(forbidden(Code::BadJwt, "invalid claim: missing sub claim"));
     }
-    Uuid::try_parse(&claims.sub).map_err(|_| bad_request(Code::BadJwt, "invalid claim: sub claim must be a UUID"))
+    Uuid::try_parse(&claims.sub)
+        .map_err(|_| bad_request(Code::BadJwt, "invalid claim: sub claim must be a UUID"))
 }
 
 fn session_id(claims: &BearerClaims) -> Result<Option<Uuid>, Error> {
     if claims.session_id.is_empty() {
         return Ok(None);
     }
-    let id = Uuid::try_parse(&claims.session_id)
-        .map_err(|_| forbidden(Code::BadJwt, "invalid claim: session_id claim must be a UUID"))?;
+    let id = Uuid::try_parse(&claims.session_id).map_err(|_| {
+        forbidden(
+            Code::BadJwt,
+            "invalid claim: session_id claim must be a UUID",
+        )
+    })?;
     Ok((!id.is_nil()).then_some(id))
 }

@@ -15,7 +15,10 @@ pub async fn check(app: &App, client: &Client, bearer: Option<&str>, token: &str
         return Ok(());
     }
     let refused = |reason: &str| {
-        bad_request(Code::CaptchaFailed, format!("captcha protection: request disallowed ({reason})"))
+        bad_request(
+            Code::CaptchaFailed,
+            format!("captcha protection: request disallowed ({reason})"),
+        )
     };
     if token.trim().is_empty() {
         return Err(refused("no captcha_token found"));

@@ -73,21 +73,39 @@ impl Kind {
 }
 
 /// Makes a link; sends nothing, and no frequency limit applies. A magic link for somebody unknown is a sign-up.
-pub async fn generate(app: &App, client: &Client, admin: &Admin, mut params: Params) -> Result<Link> {
+pub async fn generate(
+    app: &App,
+    client: &Client,
+    admin: &Admin,
+    mut params: Params,
+) -> Result<Link> {
     params.email = address::parse_email(&params.email)?;
     let existing = {
         let mut conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &params.email, &client.aud).await.public("Database error finding user")?
+        User::find_by_email(&mut conn, &params.email, &client.aud)
+            .await
+            .public("Database error finding user")?
     };
-    let unsupported = || invalid(format!("Invalid email action link type requested: {}", params.kind));
+    let unsupported = || {
+        invalid(format!(
+            "Invalid email action link type requested: {}",
+            params.kind
+        ))
+    };
     let asked_for_magic_link = params.kind == "magiclink";
-    let kind = match (Kind::parse(&params.kind).ok_or_else(unsupported)?, &existing) {
+    let kind = match (
+        Kind::parse(&params.kind).ok_or_else(unsupported)?,
+        &existing,
+    ) {
         (Kind::MagicLink, None) => {
             params.kind = "signup".to_owned();
             Kind::Signup
         }
         (Kind::Recovery | Kind::EmailChangeCurrent | Kind::EmailChangeNew, None) => {
-            return Err(not_found(Code::UserNotFound, "User with this email not found"));
+            return Err(not_found(
+                Code::UserNotFound,
+                "User with this email not found",
+            ));
         }
         (kind, _) => kind,
     };
@@ -106,11 +124,24 @@ pub async fn generate(app: &App, client: &Client, admin: &Admin, mut params: Par
         .transaction::<_, Error, _>(async |tx| {
             let now = app.clock.now();
             let mut user = match &existing {
-                Some(existing) => User::lock(tx, existing.id).await?.ok_or_else(signup::gone)?,
+                Some(existing) => User::lock(tx, existing.id)
+                    .await?
+                    .ok_or_else(signup::gone)?,
                 None => create(app, tx, client, &params, password, now).await?,
             };
             let before = user.clone();
-            let hash = note(app, tx, admin, &mut user, kind, &params, existing.is_some(), &code, now).await?;
+            let hash = note(
+                app,
+                tx,
+                admin,
+                &mut user,
+                kind,
+                &params,
+                existing.is_some(),
+                &code,
+                now,
+            )
+            .await?;
             user.save(tx, &before, now).await?;
             Ok((user, hash))
         })
@@ -139,15 +170,29 @@ async fn new_password(app: &App, params: &Params) -> Result<String> {
     app.hasher.hash(&params.password).await
 }
 
-async fn check_email_change(app: &App, kind: Kind, user: Option<&User>, params: &mut Params) -> Result<()> {
+async fn check_email_change(
+    app: &App,
+    kind: Kind,
+    user: Option<&User>,
+    params: &mut Params,
+) -> Result<()> {
     if kind == Kind::EmailChangeCurrent && !app.config.mailer.secure_email_change_enabled {
-        return Err(invalid("Enable secure email change to generate link for current email"));
+        return Err(invalid(
+            "Enable secure email change to generate link for current email",
+        ));
     }
     params.new_email = address::parse_email(&params.new_email)?;
     let Some(user) = user else { return Ok(()) };
     let own_domains = app.config.experimental.own_linking_domains();
     let mut conn = app.db.get().await?;
-    let holder = User::find_holder(&mut conn, &params.new_email, &user.aud, Some(user.id), &own_domains).await;
+    let holder = User::find_holder(
+        &mut conn,
+        &params.new_email,
+        &user.aud,
+        Some(user.id),
+        &own_domains,
+    )
+    .await;
     match holder.public("Database error checking email")? {
         None => Ok(()),
         Some(_) => Err(super::email_exists()),
@@ -164,17 +209,27 @@ async fn create(
 ) -> Result<User> {
     let mut user = signup::new_email_user(app, client, &params.email, params.data.clone(), now);
     user.encrypted_password = Some(password);
-    if !user.insert(tx).await.public("Database error saving new user")? {
+    if !user
+        .insert(tx)
+        .await
+        .public("Database error saving new user")?
+    {
         return Err(super::email_exists());
     }
     let identity = Identity::of_email(user.id, user.email(), false, now);
-    identity.insert(tx).await.public("Error creating identity")?;
+    identity
+        .insert(tx)
+        .await
+        .public("Error creating identity")?;
     user.identities = vec![identity];
     Ok(user)
 }
 
 /// Notes the code on the user, as the mail would have; gives the hash for the link.
-#[expect(clippy::too_many_arguments, reason = "one step of the act above, which holds all of these")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one step of the act above, which holds all of these"
+)]
 async fn note(
     app: &App,
     tx: &mut Conn,
@@ -186,11 +241,22 @@ async fn note(
     code: &str,
     now: Timestamp,
 ) -> Result<String> {
-    let recipient = if kind == Kind::EmailChangeNew { &params.new_email } else { &params.email };
+    let recipient = if kind == Kind::EmailChangeNew {
+        &params.new_email
+    } else {
+        &params.email
+    };
     let hash = otp::token_hash(recipient, code);
     let token_type = match kind {
         Kind::MagicLink | Kind::Recovery => {
-            app.audit(tx, Actor::User(user), Action::UserRecoveryRequested, None, now).await?;
+            app.audit(
+                tx,
+                Actor::User(user),
+                Action::UserRecoveryRequested,
+                None,
+                now,
+            )
+            .await?;
             user.recovery_token.clone_from(&hash);
             user.recovery_sent_at = Some(now);
             TokenType::Recovery
@@ -201,7 +267,14 @@ async fn note(
             }
             if kind == Kind::Invite {
                 let traits = json!({ "user_id": user.id, "user_email": user.email() });
-                app.audit(tx, Actor::Admin(&admin.role), Action::UserInvited, Some(traits), now).await?;
+                app.audit(
+                    tx,
+                    Actor::Admin(&admin.role),
+                    Action::UserInvited,
+                    Some(traits),
+                    now,
+                )
+                .await?;
                 user.invited_at = Some(now);
             } else if existed {
                 user.merge_user_metadata(params.data.clone());

@@ -29,7 +29,11 @@ pub struct Reference {
 
 impl Reference {
     fn claim(&self) -> Amr<'_> {
-        Amr { method: &self.method, timestamp: self.timestamp, provider: self.provider.as_deref() }
+        Amr {
+            method: &self.method,
+            timestamp: self.timestamp,
+            provider: self.provider.as_deref(),
+        }
     }
 }
 
@@ -96,7 +100,13 @@ impl Grant {
 
 /// When an access token of this session ends. Where aal1 is only tolerated for a while, it may not outlive that.
 #[must_use]
-pub fn expiry(app: &App, user: &User, created_at: Timestamp, aal: Aal, now: Timestamp) -> Timestamp {
+pub fn expiry(
+    app: &App,
+    user: &User,
+    created_at: Timestamp,
+    aal: Aal,
+    now: Timestamp,
+) -> Timestamp {
     let end = now + *app.config.jwt.exp;
     match app.config.sessions.allow_low_aal {
         Some(tolerated) if aal < Aal::Two && user.has_mfa() => end.min(created_at + tolerated),
@@ -125,11 +135,17 @@ pub async fn issue(
     now: Timestamp,
 ) -> Result<Option<Grant>> {
     let session_id = Uuid::new_v4();
-    let mut headers = vec![("sb-auth-user-id", user.id.to_string()), ("sb-auth-session-id", session_id.to_string())];
+    let mut headers = vec![
+        ("sb-auth-user-id", user.id.to_string()),
+        ("sb-auth-session-id", session_id.to_string()),
+    ];
     let (refresh_token, hmac_key) = if app.config.security.refresh_token_algorithm_version == 2 {
         let (key, encoded) = RefreshKey::generate();
         headers.push(("sb-auth-refresh-token-counter", "0".to_owned()));
-        (SignedToken::sign(session_id, 0, &key).encode(), Some(encoded))
+        (
+            SignedToken::sign(session_id, 0, &key).encode(),
+            Some(encoded),
+        )
     } else {
         let token = RefreshToken::generate();
         headers.push(("sb-auth-refresh-token-prefix", prefix(&token)));
@@ -157,7 +173,11 @@ pub async fn issue(
     Ok(Some(Grant {
         session_id,
         aal: Aal::One,
-        amr: vec![Reference { method: sign_in.method.to_string(), timestamp: now.timestamp(), provider: None }],
+        amr: vec![Reference {
+            method: sign_in.method.to_string(),
+            timestamp: now.timestamp(),
+            provider: None,
+        }],
         refresh_token,
         issued_at: now,
         expires_at: expiry(app, &user, now, Aal::One, now),
@@ -180,7 +200,9 @@ pub fn amr(session: &Session, user: &User) -> Vec<Reference> {
         .amr
         .iter()
         .map(|claim| Reference {
-            provider: sso_provider.filter(|_| claim.authentication_method == Method::SsoSaml.as_str()).map(str::to_owned),
+            provider: sso_provider
+                .filter(|_| claim.authentication_method == Method::SsoSaml.as_str())
+                .map(str::to_owned),
             method: claim.authentication_method.clone(),
             timestamp: claim.updated_at.timestamp(),
         })

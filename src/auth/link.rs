@@ -9,7 +9,9 @@ use super::{Client, mailing, signup};
 use crate::app::App;
 use crate::config::MailKind;
 use crate::db::Conn;
-use crate::error::{Code, Context, Error, OnConstraint, Result, forbidden, not_found, unprocessable};
+use crate::error::{
+    Code, Context, Error, OnConstraint, Result, forbidden, not_found, unprocessable,
+};
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::identity::{Identity, PHONE};
 use crate::models::one_time_token::OneTimeToken;
@@ -20,16 +22,25 @@ pub fn check_enabled(app: &App) -> Result<()> {
     if app.config.security.manual_linking_enabled {
         return Ok(());
     }
-    Err(not_found(Code::ManualLinkingDisabled, "Manual linking is disabled"))
+    Err(not_found(
+        Code::ManualLinkingDisabled,
+        "Manual linking is disabled",
+    ))
 }
 
 /// Takes one of at least two identities away from the caller's account.
 pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &str) -> Result<()> {
     let Ok(identity_id) = Uuid::try_parse(identity_id) else {
-        return Err(not_found(Code::ValidationFailed, "identity_id must be an UUID"));
+        return Err(not_found(
+            Code::ValidationFailed,
+            "identity_id must be an UUID",
+        ));
     };
     if bearer.claims.aud.first() != Some(&client.aud) {
-        return Err(forbidden(Code::UnexpectedAudience, "Token audience doesn't match request audience"));
+        return Err(forbidden(
+            Code::UnexpectedAudience,
+            "Token audience doesn't match request audience",
+        ));
     }
     let notice = mailing::stationery(app, MailKind::IdentityUnlinkedNotification).await;
     let ip = client.ip.map(|ip| ip.to_string()).unwrap_or_default();
@@ -76,13 +87,20 @@ pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &s
 }
 
 fn email_conflict() -> Error {
-    unprocessable(Code::EmailConflictIdentityNotDeletable, "Unable to unlink identity due to email conflict")
+    unprocessable(
+        Code::EmailConflictIdentityNotDeletable,
+        "Unable to unlink identity due to email conflict",
+    )
 }
 
 /// Keeps the user's address if an identity still vouches for it; else takes the best address that is left
 /// (GoTrue's `UpdateUserEmailFromIdentities`).
 async fn derive_email(app: &App, tx: &mut Conn, user: &mut User) -> Result<()> {
-    if user.identities.iter().any(|identity| identity.email.as_deref().unwrap_or_default() == user.email()) {
+    if user
+        .identities
+        .iter()
+        .any(|identity| identity.email.as_deref().unwrap_or_default() == user.email())
+    {
         return Ok(());
     }
     let rank = |identity: &Identity| match identity.email.as_deref() {
@@ -91,7 +109,8 @@ async fn derive_email(app: &App, tx: &mut Conn, user: &mut User) -> Result<()> {
         Some(_) => 0,
     };
     let mut candidates: Vec<&Identity> = user.identities.iter().collect();
-    candidates.sort_by_key(|identity| (rank(identity), identity.created_at, identity.id.to_string()));
+    candidates
+        .sort_by_key(|identity| (rank(identity), identity.created_at, identity.id.to_string()));
     let mut chosen = None;
     for identity in candidates {
         let email = identity.email.clone().unwrap_or_default();
@@ -107,7 +126,8 @@ async fn derive_email(app: &App, tx: &mut Conn, user: &mut User) -> Result<()> {
     OneTimeToken::clear_all(tx, user.id).await?;
     if !keeps_confirmation {
         user.email_confirmed_at = None;
-        user.user_metadata.insert("email_verified".into(), false.into());
+        user.user_metadata
+            .insert("email_verified".into(), false.into());
     }
     Ok(())
 }

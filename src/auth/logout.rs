@@ -9,12 +9,28 @@ use crate::models::session::{Scope, Session};
 /// Ends sessions of the user; a token without a session ends them all.
 pub async fn sign_out(app: &App, bearer: &Bearer, scope: Scope) -> Result<()> {
     let current = bearer.session.as_ref().map(|session| session.id);
-    let scope = if current.is_some() { scope } else { Scope::Global };
-    let logout = AuditLogEntry::new(Actor::User(&bearer.user), Action::Logout, None, "", app.clock.now());
+    let scope = if current.is_some() {
+        scope
+    } else {
+        Scope::Global
+    };
+    let logout = AuditLogEntry::new(
+        Actor::User(&bearer.user),
+        Action::Logout,
+        None,
+        "",
+        app.clock.now(),
+    );
     let mut conn = app.db.get().await?;
-    Session::sign_out(&mut conn, bearer.user.id, scope, current, &app.audited([logout]))
-        .await
-        .public("Error logging out user")
+    Session::sign_out(
+        &mut conn,
+        bearer.user.id,
+        scope,
+        current,
+        &app.audited([logout]),
+    )
+    .await
+    .public("Error logging out user")
 }
 
 /// Reads a scope: `global` (the default), `local` or `others`.
@@ -23,6 +39,8 @@ pub fn parse_scope(scope: &str) -> Result<Scope> {
         "" | "global" => Ok(Scope::Global),
         "local" => Ok(Scope::Local),
         "others" => Ok(Scope::Others),
-        other => Err(super::invalid(format!("Unsupported logout scope {other:?}"))),
+        other => Err(super::invalid(format!(
+            "Unsupported logout scope {other:?}"
+        ))),
     }
 }

@@ -4,7 +4,7 @@ use diesel_async::AsyncConnection;
 use serde_json::{Map, Value};
 
 use super::mailing::{self, Purpose};
-use super::{Client, parse_challenge, address, invalid, signup};
+use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::crypto::password;
 use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
@@ -35,14 +35,19 @@ pub struct Params {
 /// Sends a code by mail (`/otp`).
 pub async fn send_otp(app: &App, client: &Client, params: Params) -> Result<()> {
     if !params.email.is_empty() && !params.phone.is_empty() {
-        return Err(invalid("Only an email address or phone number should be provided"));
+        return Err(invalid(
+            "Only an email address or phone number should be provided",
+        ));
     }
     if !params.email.is_empty() && !params.channel.is_empty() {
         return Err(invalid("Channel should only be specified with Phone OTP"));
     }
     parse_challenge(&params.code_challenge, &params.code_challenge_method)?;
     if !params.create_user && !is_known(app, client, &params).await? {
-        return Err(unprocessable(Code::OtpDisabled, "Signups not allowed for otp"));
+        return Err(unprocessable(
+            Code::OtpDisabled,
+            "Signups not allowed for otp",
+        ));
     }
     if !params.email.is_empty() {
         check_enabled(app)?;
@@ -57,7 +62,10 @@ pub async fn send_otp(app: &App, client: &Client, params: Params) -> Result<()> 
 /// Codes by SMS are not served by this version: what can be refused is refused in GoTrue's words, then plainly.
 fn send_sms(app: &App, params: &Params) -> Result<()> {
     if !app.config.external.phone_enabled {
-        return Err(bad_request(Code::PhoneProviderDisabled, "Unsupported phone provider"));
+        return Err(bad_request(
+            Code::PhoneProviderDisabled,
+            "Unsupported phone provider",
+        ));
     }
     address::parse_phone(&params.phone)?;
     address::check_channel(app, &params.channel)?;
@@ -68,11 +76,15 @@ fn send_sms(app: &App, params: &Params) -> Result<()> {
 async fn is_known(app: &App, client: &Client, params: &Params) -> Result<bool> {
     let mut conn;
     let found = if !params.email.is_empty() {
-        let Ok(email) = address::parse_email(&params.email) else { return Ok(false) };
+        let Ok(email) = address::parse_email(&params.email) else {
+            return Ok(false);
+        };
         conn = app.db.get().await?;
         User::find_by_email(&mut conn, &email, &client.aud).await?
     } else if !params.phone.is_empty() {
-        let Ok(phone) = address::parse_phone(&params.phone) else { return Ok(false) };
+        let Ok(phone) = address::parse_phone(&params.phone) else {
+            return Ok(false);
+        };
         conn = app.db.get().await?;
         User::find_by_phone(&mut conn, &phone, &client.aud).await?
     } else {
@@ -84,7 +96,10 @@ async fn is_known(app: &App, client: &Client, params: &Params) -> Result<bool> {
 /// Sends a link by mail (`/magiclink`, and `/otp` with an e-mail address).
 pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result<()> {
     if params.email.is_empty() {
-        return Err(unprocessable(Code::ValidationFailed, "Password recovery requires an email"));
+        return Err(unprocessable(
+            Code::ValidationFailed,
+            "Password recovery requires an email",
+        ));
     }
     params.email = address::parse_email(&params.email)?;
     let challenge = parse_challenge(&params.code_challenge, &params.code_challenge_method)?;
@@ -114,29 +129,66 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
         let before = user.clone();
         if let Some(challenge) = &challenge {
-            FlowState::begin(tx, user.id, Method::MagicLink.as_str(), Method::MagicLink, challenge, now).await?;
+            FlowState::begin(
+                tx,
+                user.id,
+                Method::MagicLink.as_str(),
+                Method::MagicLink,
+                challenge,
+                now,
+            )
+            .await?;
         }
-        app.audit(tx, Actor::User(&user), Action::UserRecoveryRequested, None, now).await?;
-        mailing::send_code(app, tx, client, &stationery, Purpose::MagicLink, &mut user, challenge.is_some()).await?;
-        user.save(tx, &before, now).await.public("Error sending magic link email")
+        app.audit(
+            tx,
+            Actor::User(&user),
+            Action::UserRecoveryRequested,
+            None,
+            now,
+        )
+        .await?;
+        mailing::send_code(
+            app,
+            tx,
+            client,
+            &stationery,
+            Purpose::MagicLink,
+            &mut user,
+            challenge.is_some(),
+        )
+        .await?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error sending magic link email")
     })
     .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending magic link email")
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending magic link email")
 }
 
 /// May links be sent at all? Asked before the body is read.
 pub fn check_enabled(app: &App) -> Result<()> {
     if !app.config.external.email_enabled {
-        return Err(unprocessable(Code::EmailProviderDisabled, "Email logins are disabled"));
+        return Err(unprocessable(
+            Code::EmailProviderDisabled,
+            "Email logins are disabled",
+        ));
     }
     if !app.config.external.email_magic_link_enabled {
-        return Err(unprocessable(Code::EmailProviderDisabled, "Login with magic link is disabled"));
+        return Err(unprocessable(
+            Code::EmailProviderDisabled,
+            "Login with magic link is disabled",
+        ));
     }
     Ok(())
 }
 
 async fn find(app: &App, client: &Client, email: &str) -> Result<Option<User>> {
     let mut conn = app.db.get().await?;
-    User::find_by_email(&mut conn, email, &client.aud).await.public("Database error finding user")
+    User::find_by_email(&mut conn, email, &client.aud)
+        .await
+        .public("Database error finding user")
 }

@@ -69,9 +69,16 @@ impl Purpose {
     /// The user's columns for its token and for when that was sent.
     fn columns(self, user: &mut User) -> (&mut String, &mut Option<Timestamp>) {
         match self {
-            Self::Confirmation | Self::Invite => (&mut user.confirmation_token, &mut user.confirmation_sent_at),
-            Self::Recovery | Self::MagicLink => (&mut user.recovery_token, &mut user.recovery_sent_at),
-            Self::Reauthentication => (&mut user.reauthentication_token, &mut user.reauthentication_sent_at),
+            Self::Confirmation | Self::Invite => {
+                (&mut user.confirmation_token, &mut user.confirmation_sent_at)
+            }
+            Self::Recovery | Self::MagicLink => {
+                (&mut user.recovery_token, &mut user.recovery_sent_at)
+            }
+            Self::Reauthentication => (
+                &mut user.reauthentication_token,
+                &mut user.reauthentication_sent_at,
+            ),
         }
     }
 }
@@ -96,7 +103,10 @@ pub async fn prepare_email_change(app: &App, recipient: &str) -> Result<Statione
 
 /// Fetches what a notice is written on.
 pub async fn stationery(app: &App, kind: MailKind) -> Stationery {
-    Stationery { kind, template: app.templates.get(kind).await }
+    Stationery {
+        kind,
+        template: app.templates.get(kind).await,
+    }
 }
 
 /// Makes a code for this purpose, notes it on the user (the caller saves the user), and queues the mail.
@@ -131,8 +141,13 @@ pub async fn send_code(
         variables.insert("ConfirmationURL".into(), link.into());
         variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
     }
-    stationery.queue(tx, &email, &variables, now).await.public(purpose.failure())?;
-    OneTimeToken::replace(tx, user.id, token_type, &email, &hash, now).await.public(purpose.failure())
+    stationery
+        .queue(tx, &email, &variables, now)
+        .await
+        .public(purpose.failure())?;
+    OneTimeToken::replace(tx, user.id, token_type, &email, &hash, now)
+        .await
+        .public(purpose.failure())
 }
 
 /// GoTrue's public text when the mails of an e-mail change cannot be made.
@@ -182,8 +197,13 @@ pub async fn send_email_change(
         let link = action_link(app, client, MailKind::EmailChange, "email_change", &hash);
         variables.insert("ConfirmationURL".into(), link.into());
         variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
-        stationery.queue(tx, recipient, &variables, now).await.public(EMAIL_CHANGE_FAILURE)?;
-        OneTimeToken::replace(tx, user.id, token_type, recipient, &hash, now).await.public(EMAIL_CHANGE_FAILURE)?;
+        stationery
+            .queue(tx, recipient, &variables, now)
+            .await
+            .public(EMAIL_CHANGE_FAILURE)?;
+        OneTimeToken::replace(tx, user.id, token_type, recipient, &hash, now)
+            .await
+            .public(EMAIL_CHANGE_FAILURE)?;
     }
     Ok(())
 }
@@ -212,7 +232,13 @@ pub async fn notify(
 }
 
 impl Stationery {
-    async fn queue(&self, tx: &mut Conn, recipient: &str, variables: &Map<String, Value>, now: Timestamp) -> Result<()> {
+    async fn queue(
+        &self,
+        tx: &mut Conn,
+        recipient: &str,
+        variables: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<()> {
         let mail = self.template.render(variables)?;
         Outbox::queue(tx, self.kind, recipient, &mail, now).await?;
         Ok(())
@@ -236,11 +262,24 @@ fn flow_hash(hash: String, pkce: bool) -> String {
 /// The link that a mail leads to: the public address of this server, with the kind's path (GoTrue's
 /// `templatemailer.getPath`: a query in the path is dropped, an absolute URL replaces the host).
 #[must_use]
-pub fn action_link(app: &App, client: &Client, kind: MailKind, link_type: &str, token_hash: &str) -> String {
+pub fn action_link(
+    app: &App,
+    client: &Client,
+    kind: MailKind,
+    link_type: &str,
+    token_hash: &str,
+) -> String {
     // Magic links go where recovery links go.
-    let kind = if kind == MailKind::MagicLink { MailKind::Recovery } else { kind };
+    let kind = if kind == MailKind::MagicLink {
+        MailKind::Recovery
+    } else {
+        kind
+    };
     let path = app.config.mailer.urlpath(kind);
-    let mut link = client.external_url.join(path).unwrap_or_else(|_| client.external_url.clone());
+    let mut link = client
+        .external_url
+        .join(path)
+        .unwrap_or_else(|_| client.external_url.clone());
     link.set_query(None);
     link.set_fragment(None);
     let redirect_to = &client.redirect_to;
@@ -256,7 +295,10 @@ pub fn action_link(app: &App, client: &Client, kind: MailKind, link_type: &str, 
 
 /// Refuses a mail while the last one of its kind is too recent.
 fn check_frequency(app: &App, sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
-    let Some(next) = sent_at.map(|sent_at| sent_at + app.config.smtp.max_frequency).filter(|next| *next > now) else {
+    let Some(next) = sent_at
+        .map(|sent_at| sent_at + app.config.smtp.max_frequency)
+        .filter(|next| *next > now)
+    else {
         return Ok(());
     };
     let wait = (next - now).to_std().unwrap_or_default();
@@ -270,7 +312,9 @@ fn check_frequency(app: &App, sent_at: Option<Timestamp>, now: Timestamp) -> Res
 
 /// Refuses recipients that are not on the list, where there is one.
 fn check_recipient(app: &App, email: &str) -> Result<(), Error> {
-    if email.is_empty() || address::is_authorized(email, &app.config.external.email_authorized_addresses) {
+    if email.is_empty()
+        || address::is_authorized(email, &app.config.external.email_authorized_addresses)
+    {
         return Ok(());
     }
     Err(bad_request(
@@ -282,7 +326,13 @@ fn check_recipient(app: &App, email: &str) -> Result<(), Error> {
 /// Counts a mail against the limit of the whole process. Where addresses are confirmed at once only the limit
 /// zero counts, as in GoTrue.
 fn allow_mail(app: &App, now: Timestamp) -> Result<(), Error> {
-    app.limits.mail(app.config.mailer.autoconfirm, now).map_err(|retry_after| {
-        too_many_requests(Code::OverEmailSendRateLimit, "email rate limit exceeded", retry_after)
-    })
+    app.limits
+        .mail(app.config.mailer.autoconfirm, now)
+        .map_err(|retry_after| {
+            too_many_requests(
+                Code::OverEmailSendRateLimit,
+                "email rate limit exceeded",
+                retry_after,
+            )
+        })
 }

@@ -11,15 +11,25 @@ use crate::models::user::User;
 
 /// Signs in by e-mail address or phone number. Who does not exist, has no password or gives a wrong one gets the
 /// same answer after the same work.
-pub async fn sign_in(app: &App, client: &Client, email: &str, phone: &str, password: &str) -> Result<Grant> {
+pub async fn sign_in(
+    app: &App,
+    client: &Client,
+    email: &str,
+    phone: &str,
+    password: &str,
+) -> Result<Grant> {
     let provider = provider_of(app, email, phone)?;
-    let user = find(app, client, email, phone).await.public("Database error querying schema")?;
+    let user = find(app, client, email, phone)
+        .await
+        .public("Database error querying schema")?;
     let now = app.clock.now();
     let user = user.filter(|user| user.password().is_some());
     let banned = user.as_ref().is_some_and(|user| user.is_banned(now));
     let stored = user.as_ref().and_then(User::password).map(str::to_owned);
     let verified = app.hasher.verify(password, stored.as_deref()).await?;
-    let Some((user, stored)) = user.zip(stored) else { return Err(wrong()) };
+    let Some((user, stored)) = user.zip(stored) else {
+        return Err(wrong());
+    };
     if banned {
         return Err(bad_request(Code::UserBanned, "User is banned"));
     }
@@ -42,11 +52,23 @@ pub async fn sign_in(app: &App, client: &Client, email: &str, phone: &str, passw
     };
 
     let now = app.clock.now();
-    let audit = app.audited([AuditLogEntry::new(Actor::User(&user), Action::Login, provider_trait(provider), "", now)]);
+    let audit = app.audited([AuditLogEntry::new(
+        Actor::User(&user),
+        Action::Login,
+        provider_trait(provider),
+        "",
+        now,
+    )]);
     let id = user.id;
     let mut conn = app.db.get().await?;
-    let sign_in = SignIn { method: Method::Password, audit, password: Some(&stored) };
-    let mut grant = issue(app, &mut conn, client, user, sign_in, now).await?.ok_or_else(wrong)?;
+    let sign_in = SignIn {
+        method: Method::Password,
+        audit,
+        password: Some(&stored),
+    };
+    let mut grant = issue(app, &mut conn, client, user, sign_in, now)
+        .await?
+        .ok_or_else(wrong)?;
     if let Some(rehashed) = rehashed {
         User::rehash(&mut conn, id, &stored, &rehashed, now).await?;
     }
@@ -61,15 +83,19 @@ fn wrong() -> Error {
 fn provider_of(app: &App, email: &str, phone: &str) -> Result<&'static str> {
     match (email, phone) {
         ("", "") => Err(invalid("missing email or phone")),
-        (_, "") if !app.config.external.email_enabled => {
-            Err(unprocessable(Code::EmailProviderDisabled, "Email logins are disabled"))
-        }
+        (_, "") if !app.config.external.email_enabled => Err(unprocessable(
+            Code::EmailProviderDisabled,
+            "Email logins are disabled",
+        )),
         (_, "") => Ok(EMAIL),
-        ("", _) if !app.config.external.phone_enabled => {
-            Err(unprocessable(Code::PhoneProviderDisabled, "Phone logins are disabled"))
-        }
+        ("", _) if !app.config.external.phone_enabled => Err(unprocessable(
+            Code::PhoneProviderDisabled,
+            "Phone logins are disabled",
+        )),
         ("", _) => Ok(PHONE),
-        _ => Err(invalid("Only an email address or phone number should be provided on login.")),
+        _ => Err(invalid(
+            "Only an email address or phone number should be provided on login.",
+        )),
     }
 }
 

@@ -19,7 +19,10 @@ pub async fn assess(app: &App, password: &str) -> Result<Option<Weak>> {
         return Err(super::invalid(TOO_LONG));
     }
     let config = &app.config.password;
-    let rules = Rules { min_length: config.min_length, required_characters: &config.required_characters };
+    let rules = Rules {
+        min_length: config.min_length,
+        required_characters: &config.required_characters,
+    };
     let mut weak = check_strength(password, rules).err();
     if config.hibp_enabled && pwned::is_known(&app.http, config, password).await? {
         weak.get_or_insert_default().add_pwned();
@@ -28,5 +31,6 @@ pub async fn assess(app: &App, password: &str) -> Result<Option<Weak>> {
 }
 
 fn refusal(weak: Weak) -> Error {
-    unprocessable(Code::WeakPassword, weak.message).with_details(Details::WeakPassword(weak.reasons))
+    unprocessable(Code::WeakPassword, weak.message)
+        .with_details(Details::WeakPassword(weak.reasons))
 }

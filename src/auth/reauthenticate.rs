@@ -15,13 +15,23 @@ use crate::models::user::User;
 /// Sends a nonce to the user's e-mail address.
 pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
     match (user.email(), user.phone()) {
-        ("", "") => return Err(invalid("Reauthentication requires the user to have an email or a phone number")),
+        ("", "") => {
+            return Err(invalid(
+                "Reauthentication requires the user to have an email or a phone number",
+            ));
+        }
         ("", _) if !user.is_phone_confirmed() => {
-            return Err(unprocessable(Code::PhoneNotConfirmed, "Please verify your phone first."));
+            return Err(unprocessable(
+                Code::PhoneNotConfirmed,
+                "Please verify your phone first.",
+            ));
         }
         ("", _) => return Err(address::no_sms("reauthentication")),
         _ if !user.is_confirmed() => {
-            return Err(unprocessable(Code::EmailNotConfirmed, "Please verify your email first."));
+            return Err(unprocessable(
+                Code::EmailNotConfirmed,
+                "Please verify your email first.",
+            ));
         }
         _ => {}
     }
@@ -31,18 +41,44 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
     conn.transaction::<_, Error, _>(async |tx| {
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
         let before = user.clone();
-        app.audit(tx, Actor::User(&user), Action::UserReauthenticateRequested, None, now).await?;
-        mailing::send_code(app, tx, client, &stationery, Purpose::Reauthentication, &mut user, false).await?;
-        user.save(tx, &before, now).await.public("Error sending reauthentication email")
+        app.audit(
+            tx,
+            Actor::User(&user),
+            Action::UserReauthenticateRequested,
+            None,
+            now,
+        )
+        .await?;
+        mailing::send_code(
+            app,
+            tx,
+            client,
+            &stationery,
+            Purpose::Reauthentication,
+            &mut user,
+            false,
+        )
+        .await?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error sending reauthentication email")
     })
     .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending reauthentication email")
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending reauthentication email")
 }
 
 /// Spends a nonce. A right one is spent even when the act that needed it is refused afterwards.
 pub async fn spend_nonce(app: &App, user: &User, nonce: &str, now: Timestamp) -> Result<()> {
-    let refused = || unprocessable(Code::ReauthenticationNotValid, "Nonce has expired or is invalid");
+    let refused = || {
+        unprocessable(
+            Code::ReauthenticationNotValid,
+            "Nonce has expired or is invalid",
+        )
+    };
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
@@ -57,12 +93,18 @@ pub async fn spend_nonce(app: &App, user: &User, nonce: &str, now: Timestamp) ->
         };
         let sent_at = user.reauthentication_sent_at.ok_or_else(refused)?;
         let hash = otp::token_hash(contact, nonce);
-        if !otp::matches(&hash, &user.reauthentication_token) || otp::is_expired(sent_at, lifetime, now) {
+        if !otp::matches(&hash, &user.reauthentication_token)
+            || otp::is_expired(sent_at, lifetime, now)
+        {
             return Err(refused());
         }
         user.reauthentication_token.clear();
-        OneTimeToken::clear_all(tx, user.id).await.public("Error during reauthentication")?;
-        user.save(tx, &before, now).await.public("Error during reauthentication")
+        OneTimeToken::clear_all(tx, user.id)
+            .await
+            .public("Error during reauthentication")?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error during reauthentication")
     })
     .await
 }

@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
-use super::{Client, parse_challenge, address, invalid, signup};
+use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::error::{Context, Error, Result};
 use crate::models::amr_claim::Method;
@@ -12,7 +12,12 @@ use crate::models::flow_state::FlowState;
 use crate::models::user::User;
 
 /// Sends a recovery mail. Who is unknown gets the same answer.
-pub async fn recover(app: &App, client: &Client, email: &str, challenge: (&str, &str)) -> Result<()> {
+pub async fn recover(
+    app: &App,
+    client: &Client,
+    email: &str,
+    challenge: (&str, &str),
+) -> Result<()> {
     if email.is_empty() {
         return Err(invalid("Password recovery requires an email"));
     }
@@ -21,7 +26,9 @@ pub async fn recover(app: &App, client: &Client, email: &str, challenge: (&str, 
     let challenge = parse_challenge(value, method)?;
     let found = {
         let mut conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &email, &client.aud).await.public("Unable to process request")?
+        User::find_by_email(&mut conn, &email, &client.aud)
+            .await
+            .public("Unable to process request")?
     };
     let Some(user) = found else { return Ok(()) };
 
@@ -32,13 +39,42 @@ pub async fn recover(app: &App, client: &Client, email: &str, challenge: (&str, 
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
         let before = user.clone();
         if let Some(challenge) = &challenge {
-            FlowState::begin(tx, user.id, Method::Recovery.as_str(), Method::Recovery, challenge, now).await?;
+            FlowState::begin(
+                tx,
+                user.id,
+                Method::Recovery.as_str(),
+                Method::Recovery,
+                challenge,
+                now,
+            )
+            .await?;
         }
-        app.audit(tx, Actor::User(&user), Action::UserRecoveryRequested, None, now).await?;
-        mailing::send_code(app, tx, client, &stationery, Purpose::Recovery, &mut user, challenge.is_some()).await?;
-        user.save(tx, &before, now).await.public("Error sending recovery email")
+        app.audit(
+            tx,
+            Actor::User(&user),
+            Action::UserRecoveryRequested,
+            None,
+            now,
+        )
+        .await?;
+        mailing::send_code(
+            app,
+            tx,
+            client,
+            &stationery,
+            Purpose::Recovery,
+            &mut user,
+            challenge.is_some(),
+        )
+        .await?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error sending recovery email")
     })
     .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending recovery email")
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending recovery email")
 }

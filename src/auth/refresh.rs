@@ -27,7 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Reads once, decides, and writes once, guarded by what was read; when another request was quicker, all over again.
 pub async fn refresh(app: &App, client: &Client, token: &str) -> Result<Grant> {
     let Some(token) = Token::parse(token) else {
-        return Err(bad_request(Code::ValidationFailed, "Refresh token is not valid"));
+        return Err(bad_request(
+            Code::ValidationFailed,
+            "Refresh token is not valid",
+        ));
     };
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -43,7 +46,10 @@ pub async fn refresh(app: &App, client: &Client, token: &str) -> Result<Grant> {
             );
             return Err(with_headers(error, refused));
         }
-        #[expect(clippy::disallowed_methods, reason = "rows that another request holds are tried again, as in GoTrue, not waited for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "rows that another request holds are tried again, as in GoTrue, not waited for"
+        )]
         tokio::time::sleep(Duration::from_millis(10 + generate_below(20))).await;
     }
 }
@@ -58,13 +64,18 @@ enum Attempt {
 type Headers = Vec<(&'static str, String)>;
 
 fn with_headers(error: Error, headers: Headers) -> Error {
-    headers.into_iter().fold(error, |error, (name, value)| error.with_header(name, value))
+    headers
+        .into_iter()
+        .fold(error, |error, (name, value)| error.with_header(name, value))
 }
 
 /// What is decided about a presented token.
 enum Decision<'a> {
     /// Write this, and answer with this token.
-    Rotate { rotation: Rotation<'a>, answer: String },
+    Rotate {
+        rotation: Rotation<'a>,
+        answer: String,
+    },
     /// The token was exchanged already and may not be used again: burn what descends from it, then refuse.
     Burn,
     /// Refuse, and change nothing.
@@ -80,7 +91,10 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
     };
     let found = found.map_err(|cause| failed(cause.to_string(), cause))?;
     let Some(presented) = found.filter(|presented| is_genuine(token, presented)) else {
-        return Ok(Attempt::Refused(bad_request(Code::RefreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found")));
+        return Ok(Attempt::Refused(bad_request(
+            Code::RefreshTokenNotFound,
+            "Invalid Refresh Token: Refresh Token Not Found",
+        )));
     };
 
     let mut headers = vec![("sb-auth-user-id", presented.user.id.to_string())];
@@ -92,7 +106,10 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
         if let Some(orphan) = &presented.token {
             orphan.delete(&mut conn).await?;
         }
-        let error = bad_request(Code::SessionNotFound, "Invalid Refresh Token: No Valid Session Found");
+        let error = bad_request(
+            Code::SessionNotFound,
+            "Invalid Refresh Token: No Valid Session Found",
+        );
         return Ok(Attempt::Refused(with_headers(error, headers)));
     };
     headers.push(("sb-auth-session-id", session.id.to_string()));
@@ -109,21 +126,40 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
     match decision {
         Decision::Refuse(error) => Ok(Attempt::Refused(with_headers(error, headers))),
         Decision::Burn => {
-            if app.config.security.refresh_token_rotation_enabled && !presented.burn(&mut conn, &session, now).await? {
+            if app.config.security.refresh_token_rotation_enabled
+                && !presented.burn(&mut conn, &session, now).await?
+            {
                 return Ok(Attempt::Overtaken(named));
             }
             if app.config.security.refresh_token_rotation_enabled && presented.token.is_none() {
                 headers.push(("sb-auth-refresh-token-rotated", "true".into()));
             }
-            let error = bad_request(Code::RefreshTokenAlreadyUsed, "Invalid Refresh Token: Already Used");
+            let error = bad_request(
+                Code::RefreshTokenAlreadyUsed,
+                "Invalid Refresh Token: Already Used",
+            );
             Ok(Attempt::Refused(with_headers(error, headers)))
         }
         Decision::Rotate { rotation, answer } => {
-            let visit = Visit { user_agent: client.user_agent.as_deref(), ip: client.ip, at: now };
-            if !presented.rotate(&mut conn, &session, &rotation, visit).await? {
+            let visit = Visit {
+                user_agent: client.user_agent.as_deref(),
+                ip: client.ip,
+                at: now,
+            };
+            if !presented
+                .rotate(&mut conn, &session, &rotation, visit)
+                .await?
+            {
                 return Ok(Attempt::Overtaken(named));
             }
-            Ok(Attempt::Granted(Box::new(grant(app, presented.user, session, answer, headers, now))))
+            Ok(Attempt::Granted(Box::new(grant(
+                app,
+                presented.user,
+                session,
+                answer,
+                headers,
+                now,
+            ))))
         }
     }
 }
@@ -150,27 +186,40 @@ async fn check_session(
     session: &Session,
     now: Timestamp,
 ) -> Result<Result<(), Error>> {
-    let expired = |suffix: &str| bad_request(Code::SessionExpired, format!("Invalid Refresh Token: Session Expired{suffix}"));
+    let expired = |suffix: &str| {
+        bad_request(
+            Code::SessionExpired,
+            format!("Invalid Refresh Token: Session Expired{suffix}"),
+        )
+    };
     let token_time = presented.token.as_ref().map(|token| token.updated_at);
     let has_mfa = presented.user.has_mfa();
     match session.expired(&lifetime(app), has_mfa, token_time, now) {
         None => {}
         Some(Expired::Ended) => return Ok(Err(expired(""))),
         Some(Expired::Inactive) => return Ok(Err(expired(" (Inactivity)"))),
-        Some(Expired::LowAal) => return Ok(Err(expired(" (Low AAL: User Needs MFA Verification)"))),
+        Some(Expired::LowAal) => {
+            return Ok(Err(expired(" (Low AAL: User Needs MFA Verification)")));
+        }
     }
     if session.oauth_client_id.is_some_and(|id| !id.is_nil()) {
         let description = "Client authentication required for OAuth session".into();
-        return Ok(Err(Error::Oauth { error: "invalid_client", description }));
+        return Ok(Err(Error::Oauth {
+            error: "invalid_client",
+            description,
+        }));
     }
     if app.config.sessions.single_per_user {
         let tags = &app.config.sessions.tags;
-        let newer = Session::of_user(conn, presented.user.id).await?.into_iter().any(|other| {
-            other.id != session.id
-                && other.expired(&lifetime(app), has_mfa, None, now).is_none()
-                && other.effective_tag(tags) == session.effective_tag(tags)
-                && other.last_refreshed_at(None) > session.last_refreshed_at(token_time)
-        });
+        let newer = Session::of_user(conn, presented.user.id)
+            .await?
+            .into_iter()
+            .any(|other| {
+                other.id != session.id
+                    && other.expired(&lifetime(app), has_mfa, None, now).is_none()
+                    && other.effective_tag(tags) == session.effective_tag(tags)
+                    && other.last_refreshed_at(None) > session.last_refreshed_at(token_time)
+            });
         if newer {
             return Ok(Err(expired(" (Revoked by Newer Login)")));
         }
@@ -188,7 +237,11 @@ struct Generated {
 impl Generated {
     fn new() -> Self {
         let (key, encoded_key) = RefreshKey::generate();
-        Self { child: Token::generate(), key, encoded_key }
+        Self {
+            child: Token::generate(),
+            key,
+            encoded_key,
+        }
     }
 }
 
@@ -202,31 +255,67 @@ fn decide_stored<'a>(
 ) -> Decision<'a> {
     let security = &app.config.security;
     let Some(token) = &presented.token else {
-        return Decision::Refuse(bad_request(Code::RefreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found"));
+        return Decision::Refuse(bad_request(
+            Code::RefreshTokenNotFound,
+            "Invalid Refresh Token: Refresh Token Not Found",
+        ));
     };
-    let refreshed = AuditLogEntry::new(Actor::User(&presented.user), Action::TokenRefreshed, None, "", now);
+    let refreshed = AuditLogEntry::new(
+        Actor::User(&presented.user),
+        Action::TokenRefreshed,
+        None,
+        "",
+        now,
+    );
     if token.revoked {
-        if let Some(active) = presented.active.as_ref().filter(|active| active.parent.as_deref() == Some(&token.token)) {
+        if let Some(active) = presented
+            .active
+            .as_ref()
+            .filter(|active| active.parent.as_deref() == Some(&token.token))
+        {
             // The client could not store what it got for this token: it gets the same again.
             headers.push(("sb-auth-refresh-token-prefix", prefix(&active.token)));
-            let rotation = Rotation { audit: app.audited([refreshed]), ..Rotation::default() };
-            return Decision::Rotate { rotation, answer: active.token.clone() };
+            let rotation = Rotation {
+                audit: app.audited([refreshed]),
+                ..Rotation::default()
+            };
+            return Decision::Rotate {
+                rotation,
+                answer: active.token.clone(),
+            };
         }
         if now > token.updated_at + *security.refresh_token_reuse_interval {
             return Decision::Burn;
         }
     }
-    let revoked = AuditLogEntry::new(Actor::User(&presented.user), Action::TokenRevoked, None, "", now);
-    let mut rotation =
-        Rotation { child: Some(&generated.child), audit: app.audited([refreshed, revoked]), ..Rotation::default() };
+    let revoked = AuditLogEntry::new(
+        Actor::User(&presented.user),
+        Action::TokenRevoked,
+        None,
+        "",
+        now,
+    );
+    let mut rotation = Rotation {
+        child: Some(&generated.child),
+        audit: app.audited([refreshed, revoked]),
+        ..Rotation::default()
+    };
     headers.push(("sb-auth-refresh-token-reuse", "false".into()));
     let upgrade = security.refresh_token_algorithm_version == 2
-        && u8::try_from(security.refresh_token_upgrade_percentage).is_ok_and(|share| upgrades(session.id, share));
+        && u8::try_from(security.refresh_token_upgrade_percentage)
+            .is_ok_and(|share| upgrades(session.id, share));
     if !upgrade {
         headers.push(("sb-auth-refresh-token-prefix", prefix(&generated.child)));
-        return Decision::Rotate { rotation, answer: generated.child.clone() };
+        return Decision::Rotate {
+            rotation,
+            answer: generated.child.clone(),
+        };
     }
-    let own_key = session.refresh_token_hmac_key.as_deref().and_then(RefreshKey::decode).zip(session.refresh_token_counter);
+    let own_key = session
+        .refresh_token_hmac_key
+        .as_deref()
+        .and_then(RefreshKey::decode)
+        .zip(session.refresh_token_counter);
     let (key, counter) = match &own_key {
         Some((key, counter)) => (key, counter + 1),
         None => {
@@ -251,9 +340,15 @@ fn decide_signed<'a>(
     headers: &mut Headers,
 ) -> Decision<'a> {
     let security = &app.config.security;
-    let key = session.refresh_token_hmac_key.as_deref().and_then(RefreshKey::decode);
+    let key = session
+        .refresh_token_hmac_key
+        .as_deref()
+        .and_then(RefreshKey::decode);
     let Some((key, current)) = key.zip(session.refresh_token_counter) else {
-        return Decision::Refuse(bad_request(Code::RefreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found"));
+        return Decision::Refuse(bad_request(
+            Code::RefreshTokenNotFound,
+            "Invalid Refresh Token: Refresh Token Not Found",
+        ));
     };
     let behind = current - token.counter;
     if behind < 0 {
@@ -267,9 +362,15 @@ fn decide_signed<'a>(
         counter += 1;
         headers.push(("sb-auth-refresh-token-reuse", "false".into()));
     } else {
-        let elapsed = (now - session.last_refreshed_at(None)).abs().to_std().unwrap_or(Duration::MAX);
+        let elapsed = (now - session.last_refreshed_at(None))
+            .abs()
+            .to_std()
+            .unwrap_or(Duration::MAX);
         let causes: Vec<&str> = [
-            ("concurrent-refresh", elapsed < *security.refresh_token_reuse_interval),
+            (
+                "concurrent-refresh",
+                elapsed < *security.refresh_token_reuse_interval,
+            ),
             ("fail-to-save", behind == 1),
             ("always-allow", security.refresh_token_allow_reuse),
         ]
@@ -282,12 +383,32 @@ fn decide_signed<'a>(
         headers.push(("sb-auth-refresh-token-reuse-cause", causes.join(",")));
     }
     headers.push(("sb-auth-refresh-token-counter", counter.to_string()));
-    let refreshed = AuditLogEntry::new(Actor::User(&presented.user), Action::TokenRefreshed, None, "", now);
-    let rotation = Rotation { counter: Some(counter), audit: app.audited([refreshed]), ..Rotation::default() };
-    Decision::Rotate { rotation, answer: SignedToken::sign(session.id, counter, &key).encode() }
+    let refreshed = AuditLogEntry::new(
+        Actor::User(&presented.user),
+        Action::TokenRefreshed,
+        None,
+        "",
+        now,
+    );
+    let rotation = Rotation {
+        counter: Some(counter),
+        audit: app.audited([refreshed]),
+        ..Rotation::default()
+    };
+    Decision::Rotate {
+        rotation,
+        answer: SignedToken::sign(session.id, counter, &key).encode(),
+    }
 }
 
-fn grant(app: &App, user: User, session: Session, refresh_token: String, headers: Headers, now: Timestamp) -> Grant {
+fn grant(
+    app: &App,
+    user: User,
+    session: Session,
+    refresh_token: String,
+    headers: Headers,
+    now: Timestamp,
+) -> Grant {
     let aal = session.reached();
     Grant {
         session_id: session.id,

@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
-use super::{Client, parse_challenge, address, invalid, signup};
+use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::crypto::pkce::Challenge;
 use crate::error::{Code, Context, Error, Result, bad_request};
@@ -30,9 +30,15 @@ pub struct Params {
 /// Sends it again. Who is unknown, is confirmed already or changes nothing gets the same answer.
 pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<()> {
     let challenge = match params.kind.as_str() {
-        "signup" | "email_change" => parse_challenge(&params.code_challenge, &params.code_challenge_method)?,
+        "signup" | "email_change" => {
+            parse_challenge(&params.code_challenge, &params.code_challenge_method)?
+        }
         "sms" | "phone_change" => None,
-        _ => return Err(invalid("Missing one of these types: signup, email_change, sms, phone_change")),
+        _ => {
+            return Err(invalid(
+                "Missing one of these types: signup, email_change, sms, phone_change",
+            ));
+        }
     };
     if params.email.is_empty() && params.kind == "signup" {
         return Err(invalid("Type provided requires an email address"));
@@ -40,10 +46,16 @@ pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<()> {
     if params.phone.is_empty() && params.kind == "sms" {
         return Err(invalid("Type provided requires a phone number"));
     }
-    let Some(user) = find(app, client, params).await? else { return Ok(()) };
+    let Some(user) = find(app, client, params).await? else {
+        return Ok(());
+    };
     match params.kind.as_str() {
-        "signup" if !user.is_confirmed() => send_confirmation(app, client, user, challenge.as_ref()).await,
-        "email_change" if !user.email_change.is_empty() => send_email_change(app, client, user, challenge.as_ref()).await,
+        "signup" if !user.is_confirmed() => {
+            send_confirmation(app, client, user, challenge.as_ref()).await
+        }
+        "email_change" if !user.email_change.is_empty() => {
+            send_email_change(app, client, user, challenge.as_ref()).await
+        }
         "sms" if !user.is_phone_confirmed() => Err(address::no_sms("confirmation")),
         "phone_change" if !user.phone_change.is_empty() => Err(address::no_sms("phone_change")),
         _ => Ok(()),
@@ -55,24 +67,39 @@ async fn find(app: &App, client: &Client, params: &Params) -> Result<Option<User
         ("", "") => return Err(invalid("Missing email address or phone number")),
         (email, "") => {
             if !app.config.external.email_enabled {
-                return Err(bad_request(Code::EmailProviderDisabled, "Email logins are disabled"));
+                return Err(bad_request(
+                    Code::EmailProviderDisabled,
+                    "Email logins are disabled",
+                ));
             }
             let email = address::parse_email(email)?;
             User::find_by_email(&mut *app.db.get().await?, &email, &client.aud).await
         }
         ("", phone) => {
             if !app.config.external.phone_enabled {
-                return Err(bad_request(Code::PhoneProviderDisabled, "Phone logins are disabled"));
+                return Err(bad_request(
+                    Code::PhoneProviderDisabled,
+                    "Phone logins are disabled",
+                ));
             }
             let phone = address::parse_phone(phone)?;
             User::find_by_phone(&mut *app.db.get().await?, &phone, &client.aud).await
         }
-        _ => return Err(invalid("Only an email address or phone number should be provided.")),
+        _ => {
+            return Err(invalid(
+                "Only an email address or phone number should be provided.",
+            ));
+        }
     };
     found.public("Unable to process request")
 }
 
-async fn send_confirmation(app: &App, client: &Client, user: User, challenge: Option<&Challenge<'_>>) -> Result<()> {
+async fn send_confirmation(
+    app: &App,
+    client: &Client,
+    user: User,
+    challenge: Option<&Challenge<'_>>,
+) -> Result<()> {
     let stationery = mailing::prepare(app, Purpose::Confirmation, user.email()).await?;
     let now = app.clock.now();
     let mut conn = app.db.get().await?;
@@ -82,19 +109,53 @@ async fn send_confirmation(app: &App, client: &Client, user: User, challenge: Op
             return Ok(());
         }
         let before = user.clone();
-        app.audit(tx, Actor::User(&user), Action::UserConfirmationRequested, None, now).await?;
+        app.audit(
+            tx,
+            Actor::User(&user),
+            Action::UserConfirmationRequested,
+            None,
+            now,
+        )
+        .await?;
         if let Some(challenge) = challenge {
-            FlowState::begin(tx, user.id, Method::EmailSignup.as_str(), Method::EmailSignup, challenge, now).await?;
+            FlowState::begin(
+                tx,
+                user.id,
+                Method::EmailSignup.as_str(),
+                Method::EmailSignup,
+                challenge,
+                now,
+            )
+            .await?;
         }
-        mailing::send_code(app, tx, client, &stationery, Purpose::Confirmation, &mut user, challenge.is_some()).await?;
-        user.save(tx, &before, now).await.public("Error sending confirmation email")
+        mailing::send_code(
+            app,
+            tx,
+            client,
+            &stationery,
+            Purpose::Confirmation,
+            &mut user,
+            challenge.is_some(),
+        )
+        .await?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error sending confirmation email")
     })
     .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending confirmation email")
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending confirmation email")
 }
 
-async fn send_email_change(app: &App, client: &Client, user: User, challenge: Option<&Challenge<'_>>) -> Result<()> {
+async fn send_email_change(
+    app: &App,
+    client: &Client,
+    user: User,
+    challenge: Option<&Challenge<'_>>,
+) -> Result<()> {
     let stationery = mailing::prepare_email_change(app, &user.email_change).await?;
     let now = app.clock.now();
     let mut conn = app.db.get().await?;
@@ -102,13 +163,35 @@ async fn send_email_change(app: &App, client: &Client, user: User, challenge: Op
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
         let before = user.clone();
         if let Some(challenge) = challenge {
-            FlowState::begin(tx, user.id, Method::EmailChange.as_str(), Method::EmailChange, challenge, now).await?;
+            FlowState::begin(
+                tx,
+                user.id,
+                Method::EmailChange.as_str(),
+                Method::EmailChange,
+                challenge,
+                now,
+            )
+            .await?;
         }
         let new_email = user.email_change.clone();
-        mailing::send_email_change(app, tx, client, &stationery, &mut user, &new_email, challenge.is_some()).await?;
-        user.save(tx, &before, now).await.public("Error sending email change email")
+        mailing::send_email_change(
+            app,
+            tx,
+            client,
+            &stationery,
+            &mut user,
+            &new_email,
+            challenge.is_some(),
+        )
+        .await?;
+        user.save(tx, &before, now)
+            .await
+            .public("Error sending email change email")
     })
     .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending email change email")
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending email change email")
 }

@@ -6,12 +6,15 @@ use uuid::Uuid;
 
 use super::grant::{Grant, SignIn, issue, provider_trait};
 use super::mailing::{self, Purpose};
-use super::{Client, parse_challenge, address, invalid, policy};
+use super::{Client, address, invalid, parse_challenge, policy};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
 use crate::db::Conn;
-use crate::error::{Code, Context, Error, OnConstraint, Result, UNEXPECTED_FAILURE, bad_request, failed, unprocessable};
+use crate::error::{
+    Code, Context, Error, OnConstraint, Result, UNEXPECTED_FAILURE, bad_request, failed,
+    unprocessable,
+};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::flow_state::FlowState;
@@ -58,7 +61,9 @@ pub async fn sign_up(app: &App, client: &Client, mut params: Params) -> Result<S
     }
     policy::check_password(app, &params.password).await?;
     if !params.email.is_empty() && !params.phone.is_empty() {
-        return Err(invalid("Only an email address or phone number should be provided on signup."));
+        return Err(invalid(
+            "Only an email address or phone number should be provided on signup.",
+        ));
     }
     if !params.phone.is_empty() {
         address::check_channel(app, &params.channel)?;
@@ -72,14 +77,21 @@ pub async fn sign_up(app: &App, client: &Client, mut params: Params) -> Result<S
         return sign_up_by_phone(app, client, params).await;
     }
     if !app.config.external.email_enabled {
-        return Err(bad_request(Code::EmailProviderDisabled, "Email signups are disabled"));
+        return Err(bad_request(
+            Code::EmailProviderDisabled,
+            "Email signups are disabled",
+        ));
     }
     params.email = address::parse_email(&params.email)?;
     sign_up_by_email(app, client, params, challenge.as_ref()).await
 }
 
 /// Signs in as nobody yet.
-pub async fn sign_up_anonymously(app: &App, client: &Client, data: Map<String, Value>) -> Result<Grant> {
+pub async fn sign_up_anonymously(
+    app: &App,
+    client: &Client,
+    data: Map<String, Value>,
+) -> Result<Grant> {
     if app.config.disable_signup {
         return Err(signup_disabled());
     }
@@ -92,15 +104,27 @@ pub async fn sign_up_anonymously(app: &App, client: &Client, data: Map<String, V
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         user.insert(tx).await?;
-        let sign_in = SignIn { method: Method::Anonymous, audit: Vec::new(), password: None };
-        issue(app, tx, client, user, sign_in, now).await?.ok_or_else(gone)
+        let sign_in = SignIn {
+            method: Method::Anonymous,
+            audit: Vec::new(),
+            password: None,
+        };
+        issue(app, tx, client, user, sign_in, now)
+            .await?
+            .ok_or_else(gone)
     })
     .await
     .public("Database error creating anonymous user")
 }
 
 /// An account that nobody has confirmed yet, with its e-mail identity; not yet in the database.
-pub(super) fn new_email_user(app: &App, client: &Client, email: &str, data: Map<String, Value>, now: Timestamp) -> User {
+pub(super) fn new_email_user(
+    app: &App,
+    client: &Client,
+    email: &str,
+    data: Map<String, Value>,
+    now: Timestamp,
+) -> User {
     let mut user = User::new(&client.aud, Some(email.to_owned()), None, now);
     user.role.clone_from(&app.config.jwt.default_group_name);
     user.app_metadata = provider_metadata(EMAIL);
@@ -115,31 +139,53 @@ fn provider_metadata(provider: &str) -> Map<String, Value> {
 /// The identity of a new account: the claims that we make, and what the newcomer said besides.
 fn first_identity(mut identity: Identity, data: &Map<String, Value>) -> Identity {
     for (key, value) in data {
-        identity.identity_data.entry(key).or_insert_with(|| value.clone());
+        identity
+            .identity_data
+            .entry(key)
+            .or_insert_with(|| value.clone());
     }
     identity
 }
 
 /// Gives a user an identity, which then says all that is known of an unconfirmed user.
 async fn adopt(tx: &mut Conn, user: &mut User, identity: Identity) -> Result<()> {
-    identity.insert(tx).await.public("Error creating identity")?;
+    identity
+        .insert(tx)
+        .await
+        .public("Error creating identity")?;
     for other in user.identities.drain(..) {
         other.delete(tx).await?;
     }
     // A null in the data stays in the identity and leaves the metadata (GoTrue's `UpdateUserMetaData`).
-    user.user_metadata = identity.identity_data.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    user.user_metadata = identity
+        .identity_data
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     user.identities = vec![identity];
     user.derive_providers();
     Ok(())
 }
 
-async fn sign_up_by_email(app: &App, client: &Client, params: Params, challenge: Option<&Challenge<'_>>) -> Result<SignedUp> {
+async fn sign_up_by_email(
+    app: &App,
+    client: &Client,
+    params: Params,
+    challenge: Option<&Challenge<'_>>,
+) -> Result<SignedUp> {
     let autoconfirm = app.config.mailer.autoconfirm;
     let existing = {
         let mut conn = app.db.get().await?;
-        User::find_holder(&mut conn, &params.email, &client.aud, None, &app.config.experimental.own_linking_domains())
-            .await
-            .public("Database error finding user")?
+        User::find_holder(
+            &mut conn,
+            &params.email,
+            &client.aud,
+            None,
+            &app.config.experimental.own_linking_domains(),
+        )
+        .await
+        .public("Database error finding user")?
     };
     if let Some(existing) = existing.as_ref().filter(|user| user.is_confirmed()) {
         return repeated(app, client, existing, EMAIL, params).await;
@@ -159,7 +205,8 @@ async fn sign_up_by_email(app: &App, client: &Client, params: Params, challenge:
                 // An unconfirmed account is kept as it is: nobody has proven to own it.
                 Some(existing) => User::lock(tx, existing.id).await?.ok_or_else(gone)?,
                 None => {
-                    let mut user = new_email_user(app, client, &params.email, params.data.clone(), now);
+                    let mut user =
+                        new_email_user(app, client, &params.email, params.data.clone(), now);
                     user.encrypted_password = Some(password);
                     insert_or_find(tx, user).await?
                 }
@@ -169,18 +216,41 @@ async fn sign_up_by_email(app: &App, client: &Client, params: Params, challenge:
             }
             let before = user.clone();
             if user.own_identity(EMAIL).is_none() {
-                let identity = first_identity(Identity::of_email(user.id, user.email(), false, now), &params.data);
+                let identity = first_identity(
+                    Identity::of_email(user.id, user.email(), false, now),
+                    &params.data,
+                );
                 adopt(tx, &mut user, identity).await?;
             }
             let Some(stationery) = &stationery else {
-                return confirm_and_sign_in(app, tx, client, user, &before, EMAIL, now).await.map(Ok);
+                return confirm_and_sign_in(app, tx, client, user, &before, EMAIL, now)
+                    .await
+                    .map(Ok);
             };
-            app.audit(tx, Actor::User(&user), Action::UserConfirmationRequested, provider_trait(EMAIL), now).await?;
+            app.audit(
+                tx,
+                Actor::User(&user),
+                Action::UserConfirmationRequested,
+                provider_trait(EMAIL),
+                now,
+            )
+            .await?;
             if let Some(challenge) = challenge {
                 FlowState::begin(tx, user.id, EMAIL, Method::EmailSignup, challenge, now).await?;
             }
-            mailing::send_code(app, tx, client, stationery, Purpose::Confirmation, &mut user, challenge.is_some()).await?;
-            user.save(tx, &before, now).await.public("Error sending confirmation email")?;
+            mailing::send_code(
+                app,
+                tx,
+                client,
+                stationery,
+                Purpose::Confirmation,
+                &mut user,
+                challenge.is_some(),
+            )
+            .await?;
+            user.save(tx, &before, now)
+                .await
+                .public("Error sending confirmation email")?;
             if user.invited_at.is_some() {
                 // Who was invited by somebody must not learn what that somebody knows.
                 user.user_metadata.clear();
@@ -191,7 +261,10 @@ async fn sign_up_by_email(app: &App, client: &Client, params: Params, challenge:
         .await?;
     match signed_up {
         Ok(signed_up) => {
-            app.mailer.deliver(app).await.public("Error sending confirmation email")?;
+            app.mailer
+                .deliver(app)
+                .await
+                .public("Error sending confirmation email")?;
             Ok(signed_up)
         }
         Err(existing) => repeated(app, client, &existing, EMAIL, params).await,
@@ -200,10 +273,16 @@ async fn sign_up_by_email(app: &App, client: &Client, params: Params, challenge:
 
 /// Inserts a new account; where another request was quicker with the same address, its account it is.
 async fn insert_or_find(tx: &mut Conn, mut user: User) -> Result<User> {
-    if user.insert(tx).await.public("Database error saving new user")? {
+    if user
+        .insert(tx)
+        .await
+        .public("Database error saving new user")?
+    {
         return Ok(user);
     }
-    let winner = User::find_by_email(tx, user.email(), &user.aud).await?.ok_or_else(super::email_exists)?;
+    let winner = User::find_by_email(tx, user.email(), &user.aud)
+        .await?
+        .ok_or_else(super::email_exists)?;
     User::lock(tx, winner.id).await?.ok_or_else(gone)
 }
 
@@ -217,32 +296,61 @@ async fn confirm_and_sign_in(
     provider: &'static str,
     now: Timestamp,
 ) -> Result<SignedUp> {
-    let signed_up = AuditLogEntry::new(Actor::User(&user), Action::UserSignedUp, signup_trait(provider), "", now);
+    let signed_up = AuditLogEntry::new(
+        Actor::User(&user),
+        Action::UserSignedUp,
+        signup_trait(provider),
+        "",
+        now,
+    );
     if provider == EMAIL {
         user.confirm(now);
     } else {
         user.confirm_phone(now);
     }
     OneTimeToken::clear_all(tx, user.id).await?;
-    user.save(tx, before, now).await.public("Database error updating user")?;
+    user.save(tx, before, now)
+        .await
+        .public("Database error updating user")?;
     // The answer shows the identity as the user's metadata says it (GoTrue shares the map).
     if let Some(identity) = user.identities.first_mut().filter(|_| provider == EMAIL) {
-        identity.identity_data.insert("email_verified".into(), true.into());
+        identity
+            .identity_data
+            .insert("email_verified".into(), true.into());
     }
     let later = now + TimeDelta::microseconds(1);
-    let login = AuditLogEntry::new(Actor::User(&user), Action::Login, provider_trait(provider), "", later);
-    let sign_in = SignIn { method: Method::Password, audit: app.audited([signed_up, login]), password: None };
-    let grant = issue(app, tx, client, user, sign_in, now).await?.ok_or_else(gone)?;
+    let login = AuditLogEntry::new(
+        Actor::User(&user),
+        Action::Login,
+        provider_trait(provider),
+        "",
+        later,
+    );
+    let sign_in = SignIn {
+        method: Method::Password,
+        audit: app.audited([signed_up, login]),
+        password: None,
+    };
+    let grant = issue(app, tx, client, user, sign_in, now)
+        .await?
+        .ok_or_else(gone)?;
     Ok(SignedUp::In(Box::new(grant)))
 }
 
 fn signup_trait(provider: &str) -> Option<Value> {
-    if provider == PHONE { Some(json!({ "provider": provider, "channel": "sms" })) } else { provider_trait(provider) }
+    if provider == PHONE {
+        Some(json!({ "provider": provider, "channel": "sms" }))
+    } else {
+        provider_trait(provider)
+    }
 }
 
 async fn sign_up_by_phone(app: &App, client: &Client, mut params: Params) -> Result<SignedUp> {
     if params.phone.is_empty() {
-        let message = match (app.config.external.email_enabled, app.config.external.phone_enabled) {
+        let message = match (
+            app.config.external.email_enabled,
+            app.config.external.phone_enabled,
+        ) {
             (true, true) => "Sign up only available with email or phone provider",
             (true, false) => "Sign up only available with email provider",
             (false, true) => "Sign up only available with phone provider",
@@ -251,12 +359,17 @@ async fn sign_up_by_phone(app: &App, client: &Client, mut params: Params) -> Res
         return Err(invalid(message));
     }
     if !app.config.external.phone_enabled {
-        return Err(bad_request(Code::PhoneProviderDisabled, "Phone signups are disabled"));
+        return Err(bad_request(
+            Code::PhoneProviderDisabled,
+            "Phone signups are disabled",
+        ));
     }
     params.phone = address::parse_phone(&params.phone)?;
     let existing = {
         let mut conn = app.db.get().await?;
-        User::find_by_phone(&mut conn, &params.phone, &client.aud).await.public("Database error finding user")?
+        User::find_by_phone(&mut conn, &params.phone, &client.aud)
+            .await
+            .public("Database error finding user")?
     };
     if let Some(existing) = existing.as_ref().filter(|user| user.is_phone_confirmed()) {
         return repeated(app, client, existing, PHONE, params).await;
@@ -278,7 +391,9 @@ async fn sign_up_by_phone(app: &App, client: &Client, mut params: Params) -> Res
                 user.encrypted_password = Some(password);
                 user.insert(tx)
                     .await
-                    .on_constraint("users_phone_key", || unprocessable(Code::UserAlreadyExists, "User already registered"))
+                    .on_constraint("users_phone_key", || {
+                        unprocessable(Code::UserAlreadyExists, "User already registered")
+                    })
                     .public("Database error saving new user")?;
                 user
             }
@@ -297,14 +412,30 @@ async fn sign_up_by_phone(app: &App, client: &Client, mut params: Params) -> Res
 
 /// Somebody signs up with an address that is taken and confirmed. Where addresses are confirmed at once there is
 /// nothing to hide; elsewhere the answer looks like a fresh sign-up.
-async fn repeated(app: &App, client: &Client, user: &User, provider: &'static str, params: Params) -> Result<SignedUp> {
+async fn repeated(
+    app: &App,
+    client: &Client,
+    user: &User,
+    provider: &'static str,
+    params: Params,
+) -> Result<SignedUp> {
     let now = app.clock.now();
     {
         let mut conn = app.db.get().await?;
-        app.audit(&mut conn, Actor::User(user), Action::UserRepeatedSignUp, provider_trait(provider), now).await?;
+        app.audit(
+            &mut conn,
+            Actor::User(user),
+            Action::UserRepeatedSignUp,
+            provider_trait(provider),
+            now,
+        )
+        .await?;
     }
     if app.config.mailer.autoconfirm || app.config.sms.autoconfirm {
-        return Err(unprocessable(Code::UserAlreadyExists, "User already registered"));
+        return Err(unprocessable(
+            Code::UserAlreadyExists,
+            "User already registered",
+        ));
     }
     let mut invented = User::new(&client.aud, None, None, now);
     invented.id = Uuid::new_v4();
@@ -320,7 +451,10 @@ async fn repeated(app: &App, client: &Client, user: &User, provider: &'static st
 }
 
 pub(super) fn signup_disabled() -> Error {
-    unprocessable(Code::SignupDisabled, "Signups not allowed for this instance")
+    unprocessable(
+        Code::SignupDisabled,
+        "Signups not allowed for this instance",
+    )
 }
 
 /// The account has gone between two looks at it.

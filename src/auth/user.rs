@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::Bearer;
 use super::mailing::{self, Stationery};
-use super::{Client, parse_challenge, address, invalid, policy, reauthenticate, signup, verify};
+use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup, verify};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
 use crate::db::Conn;
-use crate::error::{Code, Context, Error, Result, bad_request, forbidden, unauthorized, unprocessable};
+use crate::error::{
+    Code, Context, Error, Result, bad_request, forbidden, unauthorized, unprocessable,
+};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
@@ -47,7 +49,9 @@ pub struct Changes {
 
 impl Changes {
     fn changes_password(&self) -> bool {
-        self.password.as_ref().is_some_and(|password| !password.is_empty())
+        self.password
+            .as_ref()
+            .is_some_and(|password| !password.is_empty())
     }
 
     fn changes_email(&self, user: &User) -> bool {
@@ -60,7 +64,12 @@ impl Changes {
 }
 
 /// Changes the caller's own account.
-pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Changes) -> Result<User> {
+pub async fn update(
+    app: &App,
+    client: &Client,
+    bearer: &Bearer,
+    mut changes: Changes,
+) -> Result<User> {
     let user = &bearer.user;
     check_formats(app, &mut changes).await?;
     check_rights(app, bearer, &changes)?;
@@ -91,7 +100,15 @@ pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Ch
                 if first {
                     ensure_email_identity(app, tx, &mut user, now).await?;
                 }
-                mailing::notify(app, tx, &mails.password_changed, &user, user.email(), json!({})).await?;
+                mailing::notify(
+                    app,
+                    tx,
+                    &mails.password_changed,
+                    &user,
+                    user.email(),
+                    json!({}),
+                )
+                .await?;
             }
             if let Some(data) = data {
                 user.merge_user_metadata(data);
@@ -103,27 +120,50 @@ pub async fn update(app: &App, client: &Client, bearer: &Bearer, mut changes: Ch
                 if user.is_anonymous && app.config.mailer.autoconfirm {
                     user.email_change.clone_from(&changes.email);
                     user.save(tx, &before, now).await?;
-                    user = verify::apply_email_change(app, tx, user, &mails.email_changed, now).await?;
+                    user = verify::apply_email_change(app, tx, user, &mails.email_changed, now)
+                        .await?;
                 } else {
                     if let Some(challenge) = &challenge {
                         let method = Method::EmailChange;
-                        FlowState::begin(tx, user.id, method.as_str(), method, challenge, now).await?;
+                        FlowState::begin(tx, user.id, method.as_str(), method, challenge, now)
+                            .await?;
                     }
                     let pkce = challenge.is_some();
-                    mailing::send_email_change(app, tx, client, stationery, &mut user, &changes.email, pkce).await?;
+                    mailing::send_email_change(
+                        app,
+                        tx,
+                        client,
+                        stationery,
+                        &mut user,
+                        &changes.email,
+                        pkce,
+                    )
+                    .await?;
                 }
             }
             if changes.changes_phone(&before) {
                 user.save(tx, &before, now).await?;
                 user = verify::apply_phone_change(app, tx, user, &changes.phone, now).await?;
             }
-            app.audit(tx, Actor::User(&user), Action::UserModified, None, now + TimeDelta::microseconds(1)).await?;
-            user.save(tx, &before, now).await.public("Error updating user")?;
+            app.audit(
+                tx,
+                Actor::User(&user),
+                Action::UserModified,
+                None,
+                now + TimeDelta::microseconds(1),
+            )
+            .await?;
+            user.save(tx, &before, now)
+                .await
+                .public("Error updating user")?;
             Ok(user)
         })
         .await?;
     drop(conn);
-    app.mailer.deliver(app).await.public("Error sending email change email")?;
+    app.mailer
+        .deliver(app)
+        .await
+        .public("Error sending email change email")?;
     Ok(updated)
 }
 
@@ -164,17 +204,26 @@ async fn check_formats(app: &App, changes: &mut Changes) -> Result<()> {
 fn check_rights(app: &App, bearer: &Bearer, changes: &Changes) -> Result<()> {
     let user = &bearer.user;
     let jwt = &app.config.jwt;
-    if changes.app_metadata.is_some() && !(user.aud == jwt.aud && user.role == jwt.admin_group_name) {
-        return Err(forbidden(Code::NotAdmin, "Updating app_metadata requires admin privileges"));
+    if changes.app_metadata.is_some() && !(user.aud == jwt.aud && user.role == jwt.admin_group_name)
+    {
+        return Err(forbidden(
+            Code::NotAdmin,
+            "Updating app_metadata requires admin privileges",
+        ));
     }
-    let sensitive = changes.changes_password() || changes.changes_email(user) || changes.changes_phone(user);
+    let sensitive =
+        changes.changes_password() || changes.changes_email(user) || changes.changes_phone(user);
     if user.has_mfa() && sensitive && !bearer.session.as_ref().is_some_and(Session::is_aal2) {
         return Err(unauthorized(
             Code::InsufficientAal,
             "AAL2 session is required to update email or password when MFA is enabled.",
         ));
     }
-    if user.is_anonymous && changes.changes_password() && changes.email.is_empty() && changes.phone.is_empty() {
+    if user.is_anonymous
+        && changes.changes_password()
+        && changes.email.is_empty()
+        && changes.phone.is_empty()
+    {
         return Err(unprocessable(
             Code::ValidationFailed,
             "Updating password of an anonymous user without an email or phone is not allowed",
@@ -193,7 +242,14 @@ async fn check_taken(app: &App, client: &Client, user: &User, changes: &Changes)
     if changes.changes_email(user) {
         let own_domains = app.config.experimental.own_linking_domains();
         let mut conn = app.db.get().await?;
-        let holder = User::find_holder(&mut conn, &changes.email, &client.aud, Some(user.id), &own_domains).await;
+        let holder = User::find_holder(
+            &mut conn,
+            &changes.email,
+            &client.aud,
+            Some(user.id),
+            &own_domains,
+        )
+        .await;
         if holder.public("Database error checking email")?.is_some() {
             return Err(super::email_exists());
         }
@@ -209,15 +265,26 @@ async fn check_taken(app: &App, client: &Client, user: &User, changes: &Changes)
 }
 
 /// Checks that the password may be changed, and hashes the new one; "" gives none.
-async fn new_password(app: &App, bearer: &Bearer, changes: &Changes, password: &str) -> Result<Option<String>> {
+async fn new_password(
+    app: &App,
+    bearer: &Bearer,
+    changes: &Changes,
+    password: &str,
+) -> Result<Option<String>> {
     let security = &app.config.security;
     let user = &bearer.user;
     let now = app.clock.now();
     if security.update_password_require_reauthentication {
-        let fresh = bearer.session.as_ref().is_some_and(|session| now <= session.created_at + TimeDelta::hours(24));
+        let fresh = bearer
+            .session
+            .as_ref()
+            .is_some_and(|session| now <= session.created_at + TimeDelta::hours(24));
         if !fresh {
             if changes.nonce.is_empty() {
-                return Err(bad_request(Code::ReauthenticationNeeded, "Password update requires reauthentication"));
+                return Err(bad_request(
+                    Code::ReauthenticationNeeded,
+                    "Password update requires reauthentication",
+                ));
             }
             reauthenticate::spend_nonce(app, user, &changes.nonce, now).await?;
         }
@@ -263,21 +330,44 @@ pub(super) async fn store_password(
         Some(session) => (Scope::Others, Some(session.id)),
         None => (Scope::Global, None),
     };
-    Session::sign_out(tx, user.id, scope, current, &[]).await.public(FAILURE)?;
-    app.audit(tx, Actor::User(user), Action::UserUpdatedPassword, None, now).await
+    Session::sign_out(tx, user.id, scope, current, &[])
+        .await
+        .public(FAILURE)?;
+    app.audit(
+        tx,
+        Actor::User(user),
+        Action::UserUpdatedPassword,
+        None,
+        now,
+    )
+    .await
 }
 
 /// Gives a user with a confirmed address an e-mail identity when a first password is set, where that is switched on.
-pub(super) async fn ensure_email_identity(app: &App, tx: &mut Conn, user: &mut User, now: Timestamp) -> Result<()> {
-    let wanted = app.config.experimental.create_email_identity_on_password_set_enabled
+pub(super) async fn ensure_email_identity(
+    app: &App,
+    tx: &mut Conn,
+    user: &mut User,
+    now: Timestamp,
+) -> Result<()> {
+    let wanted = app
+        .config
+        .experimental
+        .create_email_identity_on_password_set_enabled
         && !user.is_sso_user
         && !user.is_anonymous
         && user.is_confirmed()
         && !user.email().is_empty()
-        && !user.identities.iter().any(|identity| identity.provider == EMAIL);
+        && !user
+            .identities
+            .iter()
+            .any(|identity| identity.provider == EMAIL);
     if wanted {
         let identity = Identity::of_email(user.id, user.email(), true, now);
-        identity.insert(tx).await.public("Error creating identity")?;
+        identity
+            .insert(tx)
+            .await
+            .public("Error creating identity")?;
         user.identities.push(identity);
         user.derive_providers();
     }

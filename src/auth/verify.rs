@@ -10,7 +10,9 @@ use crate::clock::Timestamp;
 use crate::config::MailKind;
 use crate::crypto::otp;
 use crate::db::Conn;
-use crate::error::{Code, Context, Error, OnConstraint, Result, bad_request, forbidden, unprocessable};
+use crate::error::{
+    Code, Context, Error, OnConstraint, Result, bad_request, forbidden, unprocessable,
+};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
@@ -119,11 +121,18 @@ pub enum Verified {
 }
 
 /// What a caller reads after the first half of a secure e-mail change.
-pub const HALF_DONE: &str = "Confirmation link accepted. Please proceed to confirm link sent to the other email";
+pub const HALF_DONE: &str =
+    "Confirmation link accepted. Please proceed to confirm link sent to the other email";
 
 /// Checks a proof and signs its owner in. `pkce` leads to a code instead of a session. Also says what kind it turned
 /// out to be.
-pub async fn verify(app: &App, client: &Client, kind: Kind, proof: &Proof, pkce: bool) -> Result<(Verified, Kind)> {
+pub async fn verify(
+    app: &App,
+    client: &Client,
+    kind: Kind,
+    proof: &Proof,
+    pkce: bool,
+) -> Result<(Verified, Kind)> {
     let changed = mailing::stationery(app, MailKind::EmailChangedNotification).await;
     let mut conn = app.db.get().await?;
     let verified = conn
@@ -134,15 +143,25 @@ pub async fn verify(app: &App, client: &Client, kind: Kind, proof: &Proof, pkce:
                 Kind::Signup | Kind::Invite => Some(confirm_signup(app, tx, user, now).await?),
                 Kind::Recovery | Kind::MagicLink => Some(recover(app, tx, user, now).await?),
                 Kind::EmailChange => change_email(app, tx, user, &hash, &changed, now).await?,
-                Kind::Email | Kind::Sms | Kind::PhoneChange => return Err(invalid("Unsupported verification type")),
+                Kind::Email | Kind::Sms | Kind::PhoneChange => {
+                    return Err(invalid("Unsupported verification type"));
+                }
             };
-            let Some(user) = verified else { return Ok((Verified::Half, kind)) };
+            let Some(user) = verified else {
+                return Ok((Verified::Half, kind));
+            };
             if pkce {
                 let code = issue_code(tx, &user, kind, now).await?;
                 return Ok((Verified::Code(code), kind));
             }
-            let sign_in = SignIn { method: Method::Otp, audit: Vec::new(), password: None };
-            let grant = issue(app, tx, client, user, sign_in, now).await?.ok_or_else(signup::gone)?;
+            let sign_in = SignIn {
+                method: Method::Otp,
+                audit: Vec::new(),
+                password: None,
+            };
+            let grant = issue(app, tx, client, user, sign_in, now)
+                .await?
+                .ok_or_else(signup::gone)?;
             Ok((Verified::In(Box::new(grant)), kind))
         })
         .await?;
@@ -152,14 +171,21 @@ pub async fn verify(app: &App, client: &Client, kind: Kind, proof: &Proof, pkce:
 }
 
 /// [`verify`] for a kind by name. GoTrue tells of an unknown kind only who brings a hash; a code is merely wrong.
-pub async fn verify_named(app: &App, client: &Client, name: &str, proof: &Proof) -> Result<Verified> {
+pub async fn verify_named(
+    app: &App,
+    client: &Client,
+    name: &str,
+    proof: &Proof,
+) -> Result<Verified> {
     let Some(kind) = Kind::parse(name) else {
         return Err(match proof {
             Proof::Hash(_) => invalid("Invalid email verification type"),
             Proof::EmailCode { .. } | Proof::PhoneCode { .. } => code_expired(),
         });
     };
-    verify(app, client, kind, proof, false).await.map(|(verified, _)| verified)
+    verify(app, client, kind, proof, false)
+        .await
+        .map(|(verified, _)| verified)
 }
 
 fn link_expired() -> Error {
@@ -196,21 +222,41 @@ async fn find(
 
 /// The columns of a user that may hold the hash of this kind, with when it was sent and what kind it then is.
 fn outstanding(user: &User, kind: Kind) -> Vec<(&str, Option<Timestamp>, Kind)> {
-    let confirmation = |kind| (user.confirmation_token.as_str(), user.confirmation_sent_at, kind);
+    let confirmation = |kind| {
+        (
+            user.confirmation_token.as_str(),
+            user.confirmation_sent_at,
+            kind,
+        )
+    };
     let recovery = |kind| (user.recovery_token.as_str(), user.recovery_sent_at, kind);
     match kind {
         Kind::Signup | Kind::Invite => vec![confirmation(kind)],
         Kind::Recovery | Kind::MagicLink => vec![recovery(kind)],
         Kind::Email => vec![confirmation(Kind::Signup), recovery(Kind::MagicLink)],
         Kind::EmailChange => vec![
-            (user.email_change_token_current.as_str(), user.email_change_sent_at, kind),
-            (user.email_change_token_new.as_str(), user.email_change_sent_at, kind),
+            (
+                user.email_change_token_current.as_str(),
+                user.email_change_sent_at,
+                kind,
+            ),
+            (
+                user.email_change_token_new.as_str(),
+                user.email_change_sent_at,
+                kind,
+            ),
         ],
         Kind::Sms | Kind::PhoneChange => Vec::new(),
     }
 }
 
-async fn find_by_hash(app: &App, tx: &mut Conn, kind: Kind, hash: &str, now: Timestamp) -> Result<(User, String, Kind)> {
+async fn find_by_hash(
+    app: &App,
+    tx: &mut Conn,
+    kind: Kind,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(User, String, Kind)> {
     let token_types = match kind {
         Kind::Signup | Kind::Invite => [TokenType::Confirmation; 2],
         Kind::Recovery | Kind::MagicLink => [TokenType::Recovery; 2],
@@ -218,13 +264,18 @@ async fn find_by_hash(app: &App, tx: &mut Conn, kind: Kind, hash: &str, now: Tim
         Kind::EmailChange => [TokenType::EmailChangeCurrent, TokenType::EmailChangeNew],
         Kind::Sms | Kind::PhoneChange => return Err(invalid("Invalid email verification type")),
     };
-    let found = OneTimeToken::lock_user(tx, hash, token_types).await.public("Database error finding user from email link")?;
+    let found = OneTimeToken::lock_user(tx, hash, token_types)
+        .await
+        .public("Database error finding user from email link")?;
     let user = found.ok_or_else(link_expired)?;
     if user.is_banned(now) {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
     // Another request may have spent the token while this one waited for the lock: the column knows.
-    let Some((_, sent_at, kind)) = outstanding(&user, kind).into_iter().find(|(stored, ..)| *stored == hash) else {
+    let Some((_, sent_at, kind)) = outstanding(&user, kind)
+        .into_iter()
+        .find(|(stored, ..)| *stored == hash)
+    else {
         return Err(link_expired());
     };
     if sent_at.is_none_or(|sent_at| otp::is_expired(sent_at, *app.config.mailer.otp_exp, now)) {
@@ -251,13 +302,20 @@ async fn find_by_code(
             other => other,
         }
     };
-    let user = user.public("Database error finding user")?.ok_or_else(code_expired)?;
+    let user = user
+        .public("Database error finding user")?
+        .ok_or_else(code_expired)?;
     if user.is_banned(now) {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
-    let matching = outstanding(&user, kind).into_iter().find(|(stored, sent_at, _)| {
-        otp::matches(&hash, stored) && sent_at.is_some_and(|sent_at| !otp::is_expired(sent_at, *app.config.mailer.otp_exp, now))
-    });
+    let matching = outstanding(&user, kind)
+        .into_iter()
+        .find(|(stored, sent_at, _)| {
+            otp::matches(&hash, stored)
+                && sent_at.is_some_and(|sent_at| {
+                    !otp::is_expired(sent_at, *app.config.mailer.otp_exp, now)
+                })
+        });
     let (stored, _, kind) = matching.ok_or_else(code_expired)?;
     let stored = stored.to_owned();
     Ok((user, stored, kind))
@@ -277,7 +335,8 @@ async fn find_for_email_change(
     };
     for hash in [hash.to_owned(), format!("pkce_{hash}")] {
         if let Some(user) = OneTimeToken::lock_user(tx, &hash, token_types).await? {
-            let own = user.aud == client.aud && (user.email() == email || user.email_change == email);
+            let own =
+                user.aud == client.aud && (user.email() == email || user.email_change == email);
             return Ok(own.then_some(user));
         }
     }
@@ -289,28 +348,57 @@ async fn confirm_signup(app: &App, tx: &mut Conn, mut user: User, now: Timestamp
     if user.password().is_none() && user.invited_at.is_some() {
         // Who was invited has no password yet: nobody can know this one, and the application asks for another.
         user.set_password(Some(app.hasher.unusable_hash()));
-        Session::sign_out(tx, user.id, Scope::Global, None, &[]).await.public("Error storing password")?;
+        Session::sign_out(tx, user.id, Scope::Global, None, &[])
+            .await
+            .public("Error storing password")?;
     }
-    app.audit(tx, Actor::User(&user), Action::UserSignedUp, provider_trait(EMAIL), now).await?;
+    app.audit(
+        tx,
+        Actor::User(&user),
+        Action::UserSignedUp,
+        provider_trait(EMAIL),
+        now,
+    )
+    .await?;
     user.confirm(now);
     let email = user.email.clone();
-    for identity in user.identities.iter_mut().filter(|identity| email.is_some() && identity.email == email) {
-        let verified = crate::models::identity::object(serde_json::json!({ "email_verified": true }));
-        identity.merge(tx, verified).await.public("Error setting email_verified to true on identity")?;
+    for identity in user
+        .identities
+        .iter_mut()
+        .filter(|identity| email.is_some() && identity.email == email)
+    {
+        let verified =
+            crate::models::identity::object(serde_json::json!({ "email_verified": true }));
+        identity
+            .merge(tx, verified)
+            .await
+            .public("Error setting email_verified to true on identity")?;
     }
-    finish(tx, user, &before, now).await.public("Error confirming user")
+    finish(tx, user, &before, now)
+        .await
+        .public("Error confirming user")
 }
 
 async fn recover(app: &App, tx: &mut Conn, mut user: User, now: Timestamp) -> Result<User> {
     let before = user.clone();
     user.recovery_token.clear();
     if user.is_confirmed() {
-        app.audit(tx, Actor::User(&user), Action::Login, None, now).await?;
+        app.audit(tx, Actor::User(&user), Action::Login, None, now)
+            .await?;
     } else {
-        app.audit(tx, Actor::User(&user), Action::UserSignedUp, provider_trait(EMAIL), now).await?;
+        app.audit(
+            tx,
+            Actor::User(&user),
+            Action::UserSignedUp,
+            provider_trait(EMAIL),
+            now,
+        )
+        .await?;
         user.confirm(now);
     }
-    finish(tx, user, &before, now).await.public("Database error updating user")
+    finish(tx, user, &before, now)
+        .await
+        .public("Database error updating user")
 }
 
 /// Voids what else is outstanding, writes the user, and reads it again.
@@ -332,7 +420,8 @@ async fn change_email(
     now: Timestamp,
 ) -> Result<Option<User>> {
     let mailer = &app.config.mailer;
-    let secure = !mailer.autoconfirm && mailer.secure_email_change_enabled && !user.email().is_empty();
+    let secure =
+        !mailer.autoconfirm && mailer.secure_email_change_enabled && !user.email().is_empty();
     if secure && user.email_change_confirm_status == 0 {
         let before = user.clone();
         user.email_change_confirm_status = 1;
@@ -346,7 +435,9 @@ async fn change_email(
         user.save(tx, &before, now).await?;
         return Ok(None);
     }
-    apply_email_change(app, tx, user, changed, now).await.map(Some)
+    apply_email_change(app, tx, user, changed, now)
+        .await
+        .map(Some)
 }
 
 /// Makes the address that a user waits for the user's own.
@@ -358,17 +449,27 @@ pub(super) async fn apply_email_change(
     now: Timestamp,
 ) -> Result<User> {
     let before = user.clone();
-    app.audit(tx, Actor::User(&user), Action::UserModified, None, now).await?;
+    app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
+        .await?;
     let new_email = std::mem::take(&mut user.email_change);
     let id = user.id.to_string();
-    match user.identities.iter_mut().find(|identity| identity.provider == EMAIL && identity.provider_id == id) {
+    match user
+        .identities
+        .iter_mut()
+        .find(|identity| identity.provider == EMAIL && identity.provider_id == id)
+    {
         Some(identity) => {
             let claims = serde_json::json!({ "email": new_email, "email_verified": true });
-            identity.merge(tx, crate::models::identity::object(claims)).await?;
+            identity
+                .merge(tx, crate::models::identity::object(claims))
+                .await?;
         }
         None => {
             let identity = Identity::of_email(user.id, &new_email, true, now);
-            identity.insert(tx).await.public("Error creating identity")?;
+            identity
+                .insert(tx)
+                .await
+                .public("Error creating identity")?;
             user.identities.push(identity);
         }
     }
@@ -382,7 +483,9 @@ pub(super) async fn apply_email_change(
     }
     OneTimeToken::clear_all(tx, user.id).await?;
     user.derive_providers();
-    user.save(tx, &before, now).await.on_constraint("users_email_partial_key", super::email_exists)?;
+    user.save(tx, &before, now)
+        .await
+        .on_constraint("users_email_partial_key", super::email_exists)?;
     user.reload(tx).await?;
     if !before.email().is_empty() && before.email() != user.email() {
         let more = serde_json::json!({ "Email": user.email(), "OldEmail": before.email() });
@@ -400,16 +503,26 @@ pub(super) async fn apply_phone_change(
     now: Timestamp,
 ) -> Result<User> {
     let before = user.clone();
-    app.audit(tx, Actor::User(&user), Action::UserModified, None, now).await?;
+    app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
+        .await?;
     let id = user.id.to_string();
-    match user.identities.iter_mut().find(|identity| identity.provider == PHONE && identity.provider_id == id) {
+    match user
+        .identities
+        .iter_mut()
+        .find(|identity| identity.provider == PHONE && identity.provider_id == id)
+    {
         Some(identity) => {
             let claims = serde_json::json!({ "phone": phone, "phone_verified": true });
-            identity.merge(tx, crate::models::identity::object(claims)).await?;
+            identity
+                .merge(tx, crate::models::identity::object(claims))
+                .await?;
         }
         None => {
             let identity = Identity::of_phone(user.id, phone, true, now);
-            identity.insert(tx).await.public("Error creating identity")?;
+            identity
+                .insert(tx)
+                .await
+                .public("Error creating identity")?;
             user.identities.push(identity);
         }
     }
@@ -419,7 +532,9 @@ pub(super) async fn apply_phone_change(
     user.phone_change_token.clear();
     user.phone_confirmed_at = Some(now);
     OneTimeToken::clear_all(tx, user.id).await?;
-    user.save(tx, &before, now).await.on_constraint("users_phone_key", super::phone_exists)?;
+    user.save(tx, &before, now)
+        .await
+        .on_constraint("users_phone_key", super::phone_exists)?;
     Ok(user)
 }
 
@@ -430,10 +545,16 @@ async fn issue_code(tx: &mut Conn, user: &User, kind: Kind, now: Timestamp) -> R
         None => None,
     };
     let refused = |reason: &str| {
-        bad_request(Code::FlowStateNotFound, format!("No associated flow state found. 422: {reason}"))
+        bad_request(
+            Code::FlowStateNotFound,
+            format!("No associated flow state found. 422: {reason}"),
+        )
     };
     let flow = flow.ok_or_else(|| refused("No valid flow state found for user."))?;
     flow.auth_code
-        .filter(|_| flow.code_challenge.is_some_and(|challenge| !challenge.is_empty()))
+        .filter(|_| {
+            flow.code_challenge
+                .is_some_and(|challenge| !challenge.is_empty())
+        })
         .ok_or_else(|| refused("Flow state does not have an auth code (not a PKCE flow)."))
 }

@@ -68,7 +68,9 @@ pub fn signed_duration(text: &str) -> Result<TimeDelta, String> {
     let nanoseconds = nanoseconds(length).map_err(|fault| match fault {
         NoDuration::Invalid => format!("time: invalid duration {text:?}"),
         NoDuration::MissingUnit => format!("time: missing unit in duration {text:?}"),
-        NoDuration::UnknownUnit(unit) => format!("time: unknown unit {unit:?} in duration {text:?}"),
+        NoDuration::UnknownUnit(unit) => {
+            format!("time: unknown unit {unit:?} in duration {text:?}")
+        }
     })?;
     let length = TimeDelta::nanoseconds(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
     Ok(if negative { -length } else { length })
@@ -92,7 +94,11 @@ fn nanoseconds(text: &str) -> Result<u128, NoDuration<'_>> {
         return Err(NoDuration::Invalid);
     }
     let number = |digits: &str| -> Result<u128, NoDuration<'_>> {
-        if digits.is_empty() { Ok(0) } else { digits.parse().map_err(|_| NoDuration::Invalid) }
+        if digits.is_empty() {
+            Ok(0)
+        } else {
+            digits.parse().map_err(|_| NoDuration::Invalid)
+        }
     };
     let mut rest = text;
     let mut total: u128 = 0;
@@ -118,7 +124,8 @@ fn nanoseconds(text: &str) -> Result<u128, NoDuration<'_>> {
         };
         // Eighteen digits are finer than any unit needs.
         let fraction = fraction.get(..18).unwrap_or(fraction);
-        let part = number(fraction)? * scale / 10_u128.pow(u32::try_from(fraction.len()).unwrap_or_default());
+        let part = number(fraction)? * scale
+            / 10_u128.pow(u32::try_from(fraction.len()).unwrap_or_default());
         total = number(whole)?
             .checked_mul(scale)
             .and_then(|whole| whole.checked_add(part))

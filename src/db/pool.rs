@@ -1,7 +1,7 @@
 //! interim
+use crate::error::{Error, Result};
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, deadpool};
-use crate::error::{Error, Result};
 #[derive(Clone)]
 pub struct Pool(deadpool::Pool<AsyncPgConnection>);
 pub type PooledConn = deadpool::Object<AsyncPgConnection>;
@@ -11,5 +11,7 @@ impl Pool {
         let m = AsyncDieselConnectionManager::new(config.db.database_url.expose_secret());
         Ok(Self(deadpool::Pool::builder(m).max_size(8).build()?))
     }
-    pub async fn get(&self) -> Result<PooledConn> { self.0.get().await.map_err(Error::database_away) }
+    pub async fn get(&self) -> Result<PooledConn> {
+        self.0.get().await.map_err(Error::database_away)
+    }
 }

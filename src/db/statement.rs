@@ -32,7 +32,14 @@ impl<Binds> Statement<Binds> {
     /// Binds the next value.
     #[must_use]
     pub fn bind<Type, Value>(self, value: Value) -> Statement<Bind<Binds, Type, Value>> {
-        Statement { sql: self.sql, binds: Bind { rest: self.binds, value, sql_type: std::marker::PhantomData } }
+        Statement {
+            sql: self.sql,
+            binds: Bind {
+                rest: self.binds,
+                value,
+                sql_type: std::marker::PhantomData,
+            },
+        }
     }
 }
 

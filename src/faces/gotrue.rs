@@ -30,8 +30,14 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/health", get(infrastructure::health))
         .route("/.well-known/jwks.json", get(infrastructure::jwks))
-        .route("/.well-known/openid-configuration", get(infrastructure::discovery))
-        .route("/.well-known/oauth-authorization-server", get(infrastructure::oauth_metadata))
+        .route(
+            "/.well-known/openid-configuration",
+            get(infrastructure::discovery),
+        )
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(infrastructure::oauth_metadata),
+        )
         .route("/settings", get(settings::settings))
         .root("/signup", post(signup::sign_up))
         .route("/token", post(token::grant))
@@ -53,7 +59,10 @@ fn user_routes(app: &App) -> Router<App> {
     Router::new()
         .root("/user", get(user::show).put(user::update))
         .route("/user/identities/authorize", get(user::link_identity))
-        .root("/user/identities/{identity_id}", delete(user::unlink_identity))
+        .root(
+            "/user/identities/{identity_id}",
+            delete(user::unlink_identity),
+        )
         .route("/user/{*rest}", any(door::not_found))
         .root("/reauthenticate", get(reauthenticate::send))
         .route("/reauthenticate/{*rest}", any(door::not_found))
@@ -66,18 +75,29 @@ fn admin_routes(app: &App) -> Router<App> {
         .root("/admin", any(door::not_found))
         .route("/admin/{*rest}", any(door::not_found))
         .root("/admin/audit", get(admin::audit::list))
-        .root("/admin/users", get(admin::users::list).post(admin::users::create))
+        .root(
+            "/admin/users",
+            get(admin::users::list).post(admin::users::create),
+        )
         .root(
             "/admin/users/{user_id}",
-            get(admin::users::show).put(admin::users::update).delete(admin::users::delete),
+            get(admin::users::show)
+                .put(admin::users::update)
+                .delete(admin::users::delete),
         )
         .root("/admin/users/{user_id}/factors", get(admin::factors::list))
         .root(
             "/admin/users/{user_id}/factors/{factor_id}",
             put(admin::factors::update).delete(admin::factors::delete),
         )
-        .root("/admin/users/{user_id}/passkeys", get(admin::factors::list_passkeys))
-        .root("/admin/users/{user_id}/passkeys/{passkey_id}", delete(admin::factors::delete_passkey))
+        .root(
+            "/admin/users/{user_id}/passkeys",
+            get(admin::factors::list_passkeys),
+        )
+        .root(
+            "/admin/users/{user_id}/passkeys/{passkey_id}",
+            delete(admin::factors::delete_passkey),
+        )
         .route("/admin/users/{user_id}/{*rest}", any(admin::users::nowhere))
         .route("/admin/generate_link", post(admin::generate_link::generate))
         .layer(from_fn_with_state(app.clone(), caller::require_admin))
@@ -91,6 +111,7 @@ trait Root {
 
 impl Root for Router<App> {
     fn root(self, path: &str, methods: MethodRouter<App>) -> Self {
-        self.route(path, methods.clone()).route(&format!("{path}/"), methods)
+        self.route(path, methods.clone())
+            .route(&format!("{path}/"), methods)
     }
 }

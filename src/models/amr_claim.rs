@@ -88,12 +88,18 @@ impl AmrClaim {
     /// Does this method lift a session to aal2?
     #[must_use]
     pub fn is_second_factor(&self) -> bool {
-        matches!(self.authentication_method.as_str(), "totp" | "mfa/phone" | "mfa/webauthn")
+        matches!(
+            self.authentication_method.as_str(),
+            "totp" | "mfa/phone" | "mfa/webauthn"
+        )
     }
 
     /// Did the session begin with a mail rather than a password (GoTrue's `IsRecovery`)?
     #[must_use]
     pub fn is_recovery(&self) -> bool {
-        matches!(self.authentication_method.as_str(), "otp" | "magiclink" | "recovery")
+        matches!(
+            self.authentication_method.as_str(),
+            "otp" | "magiclink" | "recovery"
+        )
     }
 }

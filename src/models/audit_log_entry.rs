@@ -87,12 +87,22 @@ pub struct AuditLogEntry {
 impl AuditLogEntry {
     /// A new entry; `traits` is what the action is about.
     #[must_use]
-    pub fn new(actor: Actor<'_>, action: Action, traits: Option<Value>, ip_address: &str, now: Timestamp) -> Self {
+    pub fn new(
+        actor: Actor<'_>,
+        action: Action,
+        traits: Option<Value>,
+        ip_address: &str,
+        now: Timestamp,
+    ) -> Self {
         let (name, log_type) = action.names();
         let mut payload = Map::new();
         match actor {
             Actor::User(user) => {
-                let username = user.phone.as_deref().filter(|phone| !phone.is_empty()).unwrap_or_else(|| user.email());
+                let username = user
+                    .phone
+                    .as_deref()
+                    .filter(|phone| !phone.is_empty())
+                    .unwrap_or_else(|| user.email());
                 payload.insert("actor_id".into(), json!(user.id));
                 payload.insert("actor_username".into(), username.into());
                 payload.insert("actor_via_sso".into(), user.is_sso_user.into());
@@ -111,7 +121,12 @@ impl AuditLogEntry {
         if let Some(traits) = traits {
             payload.insert("traits".into(), traits);
         }
-        Self { id: Uuid::new_v4(), payload: Value::Object(payload), created_at: now, ip_address: ip_address.to_owned() }
+        Self {
+            id: Uuid::new_v4(),
+            payload: Value::Object(payload),
+            created_at: now,
+            ip_address: ip_address.to_owned(),
+        }
     }
 
     /// Writes the row.

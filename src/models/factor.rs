@@ -54,18 +54,24 @@ impl Factor {
 
     /// Writes name and number.
     pub async fn save_names(&self, conn: &mut Conn) -> QueryResult<()> {
-        statement("update mfa_factors set friendly_name = $2, phone = $3, updated_at = $4 where id = $1")
-            .bind::<SqlUuid, _>(self.id)
-            .bind::<Nullable<Text>, _>(&self.friendly_name)
-            .bind::<Nullable<Text>, _>(&self.phone)
-            .bind::<Timestamptz, _>(self.updated_at)
-            .execute(conn)
-            .await
-            .map(drop)
+        statement(
+            "update mfa_factors set friendly_name = $2, phone = $3, updated_at = $4 where id = $1",
+        )
+        .bind::<SqlUuid, _>(self.id)
+        .bind::<Nullable<Text>, _>(&self.friendly_name)
+        .bind::<Nullable<Text>, _>(&self.phone)
+        .bind::<Timestamptz, _>(self.updated_at)
+        .execute(conn)
+        .await
+        .map(drop)
     }
 
     /// Removes the row, and its challenges by cascade.
     pub async fn delete(&self, conn: &mut Conn) -> QueryResult<()> {
-        statement("delete from mfa_factors where id = $1").bind::<SqlUuid, _>(self.id).execute(conn).await.map(drop)
+        statement("delete from mfa_factors where id = $1")
+            .bind::<SqlUuid, _>(self.id)
+            .execute(conn)
+            .await
+            .map(drop)
     }
 }

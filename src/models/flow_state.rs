@@ -15,7 +15,10 @@ use crate::db::{Conn, statement};
 /// A flow waiting for its code to be exchanged.
 #[derive(Debug, QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
-#[expect(missing_docs, reason = "the columns of GoTrue's flow_state table, in its words")]
+#[expect(
+    missing_docs,
+    reason = "the columns of GoTrue's flow_state table, in its words"
+)]
 pub struct FlowState {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
@@ -83,7 +86,12 @@ impl FlowState {
     }
 
     /// Gives out the code of the user's newest flow of that method; none when there is no such flow.
-    pub async fn issue_code(conn: &mut Conn, user_id: Uuid, method: Method, now: Timestamp) -> QueryResult<Option<Self>> {
+    pub async fn issue_code(
+        conn: &mut Conn,
+        user_id: Uuid,
+        method: Method,
+        now: Timestamp,
+    ) -> QueryResult<Option<Self>> {
         statement(
             "update flow_state set auth_code_issued_at = $3, updated_at = $3 where id = (select f.id from flow_state f \
              where f.user_id = $1 and f.authentication_method = $2 order by f.created_at desc, f.id desc limit 1) \

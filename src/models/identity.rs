@@ -101,7 +101,11 @@ impl Identity {
         if let Some(Value::String(email)) = self.identity_data.get_mut("email") {
             *email = email.to_lowercase();
         }
-        self.email = self.identity_data.get("email").and_then(Value::as_str).map(str::to_owned);
+        self.email = self
+            .identity_data
+            .get("email")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         statement("update identities set identity_data = $2 where id = $1")
             .bind::<SqlUuid, _>(self.id)
             .bind::<Jsonb, _>(Value::Object(self.identity_data.clone()))

@@ -74,7 +74,11 @@ impl OneTimeToken {
 
     /// Voids all tokens of a user, as any successful confirmation does.
     pub async fn clear_all(conn: &mut Conn, user_id: Uuid) -> QueryResult<()> {
-        statement("delete from one_time_tokens where user_id = $1").bind::<SqlUuid, _>(user_id).execute(conn).await.map(drop)
+        statement("delete from one_time_tokens where user_id = $1")
+            .bind::<SqlUuid, _>(user_id)
+            .execute(conn)
+            .await
+            .map(drop)
     }
 
     /// Voids the user's token of one kind.
@@ -89,7 +93,11 @@ impl OneTimeToken {
 
     /// The user whose token of one of two kinds has this hash, locked. Databases that old versions of GoTrue
     /// made hold hashes in the user's columns only; they are found as well, so that no link dies in a take-over.
-    pub async fn lock_user(conn: &mut Conn, token_hash: &str, kinds: [TokenType; 2]) -> QueryResult<Option<User>> {
+    pub async fn lock_user(
+        conn: &mut Conn,
+        token_hash: &str,
+        kinds: [TokenType; 2],
+    ) -> QueryResult<Option<User>> {
         let found = statement(select_users!(
             "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.id = (select t.user_id from one_time_tokens t \
              where t.token_hash = $1 and t.token_type::text in ($2, $3) limit 1) for update of u"

@@ -4,7 +4,10 @@
 //! was read: when another request was quicker, nothing is written and the caller reads again.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Json, Jsonb, Nullable, Text, Timestamp as SqlTimestamp, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Bool, Json, Jsonb, Nullable, Text, Timestamp as SqlTimestamp, Timestamptz,
+    Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -58,7 +61,12 @@ struct PresentedRow {
 
 impl PresentedRow {
     fn read(self) -> QueryResult<Presented> {
-        Ok(Presented { user: self.user, session: row(self.session)?, token: row(self.token)?, active: row(self.active)? })
+        Ok(Presented {
+            user: self.user,
+            session: row(self.session)?,
+            token: row(self.token)?,
+            active: row(self.active)?,
+        })
     }
 }
 
@@ -110,7 +118,11 @@ impl RefreshToken {
 
     /// Removes a token that is older than sessions and can never be refreshed.
     pub async fn delete(&self, conn: &mut Conn) -> QueryResult<()> {
-        statement("delete from refresh_tokens where id = $1").bind::<BigInt, _>(self.id).execute(conn).await.map(drop)
+        statement("delete from refresh_tokens where id = $1")
+            .bind::<BigInt, _>(self.id)
+            .execute(conn)
+            .await
+            .map(drop)
     }
 }
 
@@ -132,7 +144,13 @@ pub struct Rotation<'a> {
 impl Presented {
     /// Writes an allowed refresh. False when the rows are locked, or are no longer what was read: then nothing
     /// is written.
-    pub async fn rotate(&self, conn: &mut Conn, session: &Session, rotation: &Rotation<'_>, visit: Visit<'_>) -> QueryResult<bool> {
+    pub async fn rotate(
+        &self,
+        conn: &mut Conn,
+        session: &Session,
+        rotation: &Rotation<'_>,
+        visit: Visit<'_>,
+    ) -> QueryResult<bool> {
         let Written { count } = statement(
             "with s as (select id from sessions where id = $1 and refresh_token_counter is not distinct from $2 \
                for update skip locked), \
@@ -172,7 +190,12 @@ impl Presented {
 
     /// A token was seen again that must not be: revokes the version 1 family, or ends the session of a version 2
     /// token. False when the rows are locked, or are no longer what was read: then nothing is written.
-    pub async fn burn(&self, conn: &mut Conn, session: &Session, now: Timestamp) -> QueryResult<bool> {
+    pub async fn burn(
+        &self,
+        conn: &mut Conn,
+        session: &Session,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
         let Written { count } = statement(
             "with s as (select id from sessions where id = $1 and refresh_token_counter is not distinct from $2 \
                for update skip locked), \

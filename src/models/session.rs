@@ -52,7 +52,10 @@ impl Aal {
 
 /// A sign-in.
 #[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "the columns of GoTrue's sessions table, in its words")]
+#[expect(
+    missing_docs,
+    reason = "the columns of GoTrue's sessions table, in its words"
+)]
 pub struct Session {
     pub id: Uuid,
     pub user_id: Uuid,
@@ -96,7 +99,11 @@ impl Session {
     /// The level the session has reached by the methods it was authenticated with (the token's `aal`).
     #[must_use]
     pub fn reached(&self) -> Aal {
-        if self.amr.iter().any(AmrClaim::is_second_factor) { Aal::Two } else { Aal::One }
+        if self.amr.iter().any(AmrClaim::is_second_factor) {
+            Aal::Two
+        } else {
+            Aal::One
+        }
     }
 
     /// Is the session's own column at aal2? This is what PUT /user looks at.
@@ -115,7 +122,8 @@ impl Session {
     /// where the session itself does not know.
     #[must_use]
     pub fn last_refreshed_at(&self, token_time: Option<Timestamp>) -> Timestamp {
-        self.refreshed_at.unwrap_or_else(|| token_time.map_or(self.created_at, |time| time.max(self.created_at)))
+        self.refreshed_at
+            .unwrap_or_else(|| token_time.map_or(self.created_at, |time| time.max(self.created_at)))
     }
 
     /// Why the session may not go on at `now`, if so. `user_has_mfa`: its user can reach aal2.
@@ -127,11 +135,17 @@ impl Session {
         token_time: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Expired> {
-        let passed = |since: Timestamp, limit: Option<Duration>| limit.is_some_and(|limit| now > since + limit);
-        if self.not_after.is_some_and(|end| now > end) || passed(self.created_at, lifetime.timebox) {
+        let passed = |since: Timestamp, limit: Option<Duration>| {
+            limit.is_some_and(|limit| now > since + limit)
+        };
+        if self.not_after.is_some_and(|end| now > end) || passed(self.created_at, lifetime.timebox)
+        {
             return Some(Expired::Ended);
         }
-        if passed(self.last_refreshed_at(token_time), lifetime.inactivity_timeout) {
+        if passed(
+            self.last_refreshed_at(token_time),
+            lifetime.inactivity_timeout,
+        ) {
             return Some(Expired::Inactive);
         }
         if user_has_mfa && !self.is_aal2() && passed(self.created_at, lifetime.allow_low_aal) {
@@ -143,7 +157,10 @@ impl Session {
     /// The tag that counts for "one session per user": its own if it is listed, else the first of the list.
     #[must_use]
     pub fn effective_tag<'a>(&'a self, tags: &'a [String]) -> &'a str {
-        let own = self.tag.as_deref().filter(|tag| tags.iter().any(|known| known == tag));
+        let own = self
+            .tag
+            .as_deref()
+            .filter(|tag| tags.iter().any(|known| known == tag));
         own.or(tags.first().map(String::as_str)).unwrap_or_default()
     }
 }
@@ -158,15 +175,28 @@ struct Bearer {
 }
 
 /// Reads a JSON column that holds one row.
-pub(super) fn row<T: serde::de::DeserializeOwned>(value: Option<serde_json::Value>) -> QueryResult<Option<T>> {
-    value.map(serde_json::from_value).transpose().map_err(|error| diesel::result::Error::DeserializationError(error.into()))
+pub(super) fn row<T: serde::de::DeserializeOwned>(
+    value: Option<serde_json::Value>,
+) -> QueryResult<Option<T>> {
+    value
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|error| diesel::result::Error::DeserializationError(error.into()))
 }
 
 impl Session {
     /// The user of a token, and the session that the token names if that exists and is this user's.
-    pub async fn find_bearer(conn: &mut Conn, user_id: Uuid, session_id: Option<Uuid>) -> QueryResult<Option<(User, Option<Self>)>> {
+    pub async fn find_bearer(
+        conn: &mut Conn,
+        user_id: Uuid,
+        session_id: Option<Uuid>,
+    ) -> QueryResult<Option<(User, Option<Self>)>> {
         let found: Option<Bearer> = statement(select_users!(
-            concat!(", ", session_json!("s.id = $2 and s.user_id = u.id"), " as session"),
+            concat!(
+                ", ",
+                session_json!("s.id = $2 and s.user_id = u.id"),
+                " as session"
+            ),
             "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000'"
         ))
         .bind::<SqlUuid, _>(user_id)
@@ -174,7 +204,9 @@ impl Session {
         .get_result(conn)
         .await
         .optional()?;
-        found.map(|Bearer { user, session }| Ok((user, row(session)?))).transpose()
+        found
+            .map(|Bearer { user, session }| Ok((user, row(session)?)))
+            .transpose()
     }
 
     /// All sessions of a user.
@@ -184,12 +216,17 @@ impl Session {
             #[diesel(sql_type = Nullable<Jsonb>)]
             session: Option<serde_json::Value>,
         }
-        let rows: Vec<Row> =
-            statement(concat!("select ", session_json!("s.id = o.id"), " as session from sessions o where o.user_id = $1"))
-                .bind::<SqlUuid, _>(user_id)
-                .load(conn)
-                .await?;
-        rows.into_iter().filter_map(|Row { session }| row(session).transpose()).collect()
+        let rows: Vec<Row> = statement(concat!(
+            "select ",
+            session_json!("s.id = o.id"),
+            " as session from sessions o where o.user_id = $1"
+        ))
+        .bind::<SqlUuid, _>(user_id)
+        .load(conn)
+        .await?;
+        rows.into_iter()
+            .filter_map(|Row { session }| row(session).transpose())
+            .collect()
     }
 }
 

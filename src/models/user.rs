@@ -51,7 +51,10 @@ pub(super) use select_users;
 /// An account.
 #[derive(Debug, Clone, QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
-#[expect(missing_docs, reason = "the columns of GoTrue's users table, in its words")]
+#[expect(
+    missing_docs,
+    reason = "the columns of GoTrue's users table, in its words"
+)]
 pub struct User {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
@@ -133,7 +136,8 @@ pub(super) struct JsonObject(Map<String, Value>);
 
 impl diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg> for JsonObject {
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let value = <Value as diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg>>::from_sql(bytes)?;
+        let value =
+            <Value as diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg>>::from_sql(bytes)?;
         Ok(Self(super::identity::object(value)))
     }
 }
@@ -148,7 +152,9 @@ impl From<JsonObject> for Map<String, Value> {
 #[derive(FromSqlRow)]
 pub(super) struct JsonRows<T>(Vec<T>);
 
-impl<T: serde::de::DeserializeOwned> diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg> for JsonRows<T> {
+impl<T: serde::de::DeserializeOwned> diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>
+    for JsonRows<T>
+{
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
         // The first byte is the version of the binary jsonb format.
         match bytes.as_bytes().split_first() {
@@ -157,7 +163,9 @@ impl<T: serde::de::DeserializeOwned> diesel::deserialize::FromSql<Nullable<Jsonb
         }
     }
 
-    fn from_nullable_sql(bytes: Option<diesel::pg::PgValue<'_>>) -> diesel::deserialize::Result<Self> {
+    fn from_nullable_sql(
+        bytes: Option<diesel::pg::PgValue<'_>>,
+    ) -> diesel::deserialize::Result<Self> {
         bytes.map_or_else(
             || Ok(Self(Vec::new())),
             <Self as diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>>::from_sql,
@@ -242,7 +250,9 @@ impl User {
     /// The stored hash, if the user has a password.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
-        self.encrypted_password.as_deref().filter(|hash| !hash.is_empty())
+        self.encrypted_password
+            .as_deref()
+            .filter(|hash| !hash.is_empty())
     }
 
     /// Is the user banned at `now`?
@@ -261,7 +271,9 @@ impl User {
     #[must_use]
     pub fn own_identity(&self, provider: &str) -> Option<&Identity> {
         let id = self.id.to_string();
-        self.identities.iter().find(|identity| identity.provider == provider && identity.provider_id == id)
+        self.identities
+            .iter()
+            .find(|identity| identity.provider == provider && identity.provider_id == id)
     }
 
     /// Merges user metadata; null removes a key.
@@ -285,14 +297,16 @@ impl User {
         if let Some(first) = providers.iter().next() {
             self.app_metadata.insert("provider".into(), (*first).into());
         }
-        self.app_metadata.insert("providers".into(), providers.into());
+        self.app_metadata
+            .insert("providers".into(), providers.into());
     }
 
     /// The e-mail address is confirmed. The caller clears the user's one-time tokens.
     pub fn confirm(&mut self, now: Timestamp) {
         self.confirmation_token.clear();
         self.email_confirmed_at = Some(now);
-        self.user_metadata.insert("email_verified".into(), true.into());
+        self.user_metadata
+            .insert("email_verified".into(), true.into());
     }
 
     /// The phone number is confirmed. The caller clears the user's one-time tokens.
@@ -354,24 +368,32 @@ impl User {
 impl User {
     /// By id.
     pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
-        statement(select_users!("u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000'"))
-            .bind::<SqlUuid, _>(id)
-            .get_result(conn)
-            .await
-            .optional()
+        statement(select_users!(
+            "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000'"
+        ))
+        .bind::<SqlUuid, _>(id)
+        .get_result(conn)
+        .await
+        .optional()
     }
 
     /// By id, locked until the transaction ends.
     pub async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
-        statement(select_users!("u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000' for update of u"))
-            .bind::<SqlUuid, _>(id)
-            .get_result(conn)
-            .await
-            .optional()
+        statement(select_users!(
+            "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000' for update of u"
+        ))
+        .bind::<SqlUuid, _>(id)
+        .get_result(conn)
+        .await
+        .optional()
     }
 
     /// By e-mail address and audience; SSO users are invisible here.
-    pub async fn find_by_email(conn: &mut Conn, email: &str, aud: &str) -> QueryResult<Option<Self>> {
+    pub async fn find_by_email(
+        conn: &mut Conn,
+        email: &str,
+        aud: &str,
+    ) -> QueryResult<Option<Self>> {
         statement(select_users!(
             "u.instance_id = '00000000-0000-0000-0000-000000000000' and lower(u.email) = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
         ))
@@ -383,7 +405,11 @@ impl User {
     }
 
     /// By phone number (digits without `+`) and audience; SSO users are invisible here.
-    pub async fn find_by_phone(conn: &mut Conn, phone: &str, aud: &str) -> QueryResult<Option<Self>> {
+    pub async fn find_by_phone(
+        conn: &mut Conn,
+        phone: &str,
+        aud: &str,
+    ) -> QueryResult<Option<Self>> {
         statement(select_users!(
             "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.phone = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
         ))
@@ -395,7 +421,11 @@ impl User {
     }
 
     /// By the phone number waiting to be confirmed, and audience.
-    pub async fn find_by_phone_change(conn: &mut Conn, phone: &str, aud: &str) -> QueryResult<Option<Self>> {
+    pub async fn find_by_phone_change(
+        conn: &mut Conn,
+        phone: &str,
+        aud: &str,
+    ) -> QueryResult<Option<Self>> {
         statement(select_users!(
             "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.phone_change = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
         ))
@@ -510,9 +540,15 @@ impl User {
     }
 
     /// A page that begins behind a user: no count, no offset.
-    pub async fn list_after(conn: &mut Conn, listing: &Listing<'_>, after: Option<(Timestamp, Uuid)>) -> QueryResult<Vec<Self>> {
+    pub async fn list_after(
+        conn: &mut Conn,
+        listing: &Listing<'_>,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> QueryResult<Vec<Self>> {
         let sql = if listing.ascending {
-            list_users!("and ($4::timestamptz is null or (u.created_at, u.id) > ($4, $5)) order by u.created_at, u.id limit $3")
+            list_users!(
+                "and ($4::timestamptz is null or (u.created_at, u.id) > ($4, $5)) order by u.created_at, u.id limit $3"
+            )
         } else {
             list_users!(
                 "and ($4::timestamptz is null or (u.created_at, u.id) < ($4, $5)) order by u.created_at desc, u.id desc limit $3"
@@ -628,10 +664,18 @@ impl User {
     }
 
     /// Writes what differs from `before`, the row as it was locked.
-    pub async fn save(&mut self, conn: &mut Conn, before: &Self, now: Timestamp) -> QueryResult<()> {
+    pub async fn save(
+        &mut self,
+        conn: &mut Conn,
+        before: &Self,
+        now: Timestamp,
+    ) -> QueryResult<()> {
         if let Some(changes) = self.changes(before, now) {
             self.updated_at = now;
-            diesel::update(users::table.find(self.id)).set(changes).execute(conn).await?;
+            diesel::update(users::table.find(self.id))
+                .set(changes)
+                .execute(conn)
+                .await?;
         }
         Ok(())
     }
@@ -643,7 +687,13 @@ impl User {
     }
 
     /// Puts a hash of the same password in place of the one it was verified with.
-    pub async fn rehash(conn: &mut Conn, id: Uuid, from: &str, to: &str, now: Timestamp) -> QueryResult<()> {
+    pub async fn rehash(
+        conn: &mut Conn,
+        id: Uuid,
+        from: &str,
+        to: &str,
+        now: Timestamp,
+    ) -> QueryResult<()> {
         statement("update users set encrypted_password = $3, updated_at = $4 where id = $1 and encrypted_password = $2")
             .bind::<SqlUuid, _>(id)
             .bind::<Text, _>(from)
@@ -656,7 +706,10 @@ impl User {
 
     /// Removes the account and, by cascade, all that hangs on it.
     pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<usize> {
-        statement("delete from users where id = $1").bind::<SqlUuid, _>(id).execute(conn).await
+        statement("delete from users where id = $1")
+            .bind::<SqlUuid, _>(id)
+            .execute(conn)
+            .await
     }
 
     /// Removes second factors and passkeys.

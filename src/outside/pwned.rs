@@ -9,9 +9,10 @@ use crate::error::{Result, failed};
 pub async fn is_known(http: &reqwest::Client, config: &Password, password: &str) -> Result<bool> {
     match ask(http, config, password).await {
         Ok(known) => Ok(known),
-        Err(cause) if config.hibp_fail_closed => {
-            Err(failed("Unable to perform password strength check with HaveIBeenPwned.org.", cause.without_url()))
-        }
+        Err(cause) if config.hibp_fail_closed => Err(failed(
+            "Unable to perform password strength check with HaveIBeenPwned.org.",
+            cause.without_url(),
+        )),
         Err(cause) => {
             tracing::warn!(cause = %cause.without_url(), "HaveIBeenPwned.org cannot be asked; password accepted");
             Ok(false)
@@ -19,9 +20,17 @@ pub async fn is_known(http: &reqwest::Client, config: &Password, password: &str)
     }
 }
 
-async fn ask(http: &reqwest::Client, config: &Password, password: &str) -> Result<bool, reqwest::Error> {
+async fn ask(
+    http: &reqwest::Client,
+    config: &Password,
+    password: &str,
+) -> Result<bool, reqwest::Error> {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex: String = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
     let (prefix, suffix) = hex.split_at(5);
     let request = http
         .get(format!("https://api.pwnedpasswords.com/range/{prefix}"))
@@ -29,7 +38,14 @@ async fn ask(http: &reqwest::Client, config: &Password, password: &str) -> Resul
         .header("Add-Padding", "true")
         .timeout(std::time::Duration::from_secs(5))
         .build()?;
-    let range = reqwest::Client::execute(http, request).await?.error_for_status()?.text().await?;
+    let range = reqwest::Client::execute(http, request)
+        .await?
+        .error_for_status()?
+        .text()
+        .await?;
     // Padding lines count zero.
-    Ok(range.lines().filter_map(|line| line.split_once(':')).any(|(tail, count)| tail == suffix && count.trim() != "0"))
+    Ok(range
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .any(|(tail, count)| tail == suffix && count.trim() != "0"))
 }

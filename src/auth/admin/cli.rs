@@ -45,7 +45,11 @@ pub async fn create_user(app: &App, new: NewUser) -> Result<User> {
         user.confirm(now);
     }
     let mut conn = app.db.get().await?;
-    if !user.insert(&mut conn).await.public("Database error creating new user")? {
+    if !user
+        .insert(&mut conn)
+        .await
+        .public("Database error creating new user")?
+    {
         return Err(crate::auth::email_exists());
     }
     Ok(user)
@@ -53,7 +57,12 @@ pub async fn create_user(app: &App, new: NewUser) -> Result<User> {
 
 /// Removes an account, named by e-mail address or id.
 pub async fn delete_user(app: &App, email_or_id: &str, aud: Option<&str>) -> Result<Uuid> {
-    let unknown = || not_found(Code::UserNotFound, format!("No user has the e-mail address or id {email_or_id:?}"));
+    let unknown = || {
+        not_found(
+            Code::UserNotFound,
+            format!("No user has the e-mail address or id {email_or_id:?}"),
+        )
+    };
     let aud = aud.unwrap_or(&app.config.jwt.aud);
     let mut conn = app.db.get().await?;
     let id = match User::find_by_email(&mut conn, email_or_id, aud).await? {

@@ -23,9 +23,16 @@ pub async fn list(app: &App, user_id: &str) -> Result<Vec<Factor>> {
 pub async fn find(app: &App, user_id: &str, factor_id: &str) -> Result<(User, Factor)> {
     let user = super::find(app, user_id).await?;
     let Ok(factor_id) = Uuid::try_parse(factor_id) else {
-        return Err(not_found(Code::ValidationFailed, "factor_id must be an UUID"));
+        return Err(not_found(
+            Code::ValidationFailed,
+            "factor_id must be an UUID",
+        ));
     };
-    let factor = user.factors.iter().find(|factor| factor.id == factor_id).cloned();
+    let factor = user
+        .factors
+        .iter()
+        .find(|factor| factor.id == factor_id)
+        .cloned();
     let factor = factor.ok_or_else(|| not_found(Code::MfaFactorNotFound, "Factor not found"))?;
     Ok((user, factor))
 }
@@ -44,7 +51,8 @@ pub async fn update(
     }
     if !phone.is_empty() && factor.factor_type == "phone" {
         factor.phone = Some(
-            address::parse_phone(phone).map_err(|_| invalid("Invalid phone number format (E.164 required)"))?,
+            address::parse_phone(phone)
+                .map_err(|_| invalid("Invalid phone number format (E.164 required)"))?,
         );
     }
     let mut conn = app.db.get().await?;
@@ -67,12 +75,23 @@ pub async fn delete(app: &App, client: &Client, user_id: &str, factor_id: &str) 
     conn.transaction::<_, Error, _>(async |tx| {
         let now = app.clock.now();
         let traits = json!({ "user_id": user.id, "factor_id": factor.id });
-        let entry = AuditLogEntry::new(Actor::User(&user), Action::FactorDeleted, Some(traits), &ip, now);
+        let entry = AuditLogEntry::new(
+            Actor::User(&user),
+            Action::FactorDeleted,
+            Some(traits),
+            &ip,
+            now,
+        );
         for entry in app.audited([entry]) {
             entry.insert(tx).await?;
         }
-        Session::downgrade(tx, user.id, &factor).await.public("Database error downgrading sessions")?;
-        factor.delete(tx).await.public("Database error deleting factor")?;
+        Session::downgrade(tx, user.id, &factor)
+            .await
+            .public("Database error downgrading sessions")?;
+        factor
+            .delete(tx)
+            .await
+            .public("Database error deleting factor")?;
         Ok(factor)
     })
     .await

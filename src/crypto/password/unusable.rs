@@ -12,12 +12,20 @@ impl Scheme {
     pub fn unusable(self) -> String {
         match self {
             Self::Argon2id { memory, passes } => {
-                let (salt, hash) = (STANDARD_NO_PAD.encode(generate::<16>()), STANDARD_NO_PAD.encode(generate::<32>()));
+                let (salt, hash) = (
+                    STANDARD_NO_PAD.encode(generate::<16>()),
+                    STANDARD_NO_PAD.encode(generate::<32>()),
+                );
                 format!("$argon2id$v=19$m={memory},t={passes},p=1${salt}${hash}")
             }
             Self::Bcrypt { cost } => {
-                const ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-                let text = |length| (0..length).map(|_| char::from(pick(ALPHABET))).collect::<String>();
+                const ALPHABET: &[u8; 64] =
+                    b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+                let text = |length| {
+                    (0..length)
+                        .map(|_| char::from(pick(ALPHABET)))
+                        .collect::<String>()
+                };
                 // The last characters of salt and hash stand for fewer than six bits: all of them zero here.
                 format!("$2a${cost:02}${}.{}.", text(21), text(30))
             }
@@ -34,7 +42,11 @@ mod tests {
     fn looks_like_a_hash_and_is_never_the_same() {
         for scheme in [Scheme::ARGON2ID, Scheme::BCRYPT] {
             let hash = scheme.unusable();
-            assert_eq!(PasswordHash::parse(&hash).unwrap().work(), scheme.work(), "{hash}");
+            assert_eq!(
+                PasswordHash::parse(&hash).unwrap().work(),
+                scheme.work(),
+                "{hash}"
+            );
             assert_ne!(hash, scheme.unusable());
         }
     }

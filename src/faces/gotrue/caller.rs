@@ -59,11 +59,18 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let claims = parts.extensions.get::<Caller>().map(|Caller(bearer)| &bearer.claims);
+        let claims = parts
+            .extensions
+            .get::<Caller>()
+            .map(|Caller(bearer)| &bearer.claims);
         Ok(Self {
             client: client(app, parts, claims),
             bearer: bearer_token(&parts.headers).map(str::to_owned),
-            limit_key: client_ip::limit_key(&parts.headers, &app.config.rate_limit, &app.config.security),
+            limit_key: client_ip::limit_key(
+                &parts.headers,
+                &app.config.rate_limit,
+                &app.config.security,
+            ),
         })
     }
 }
@@ -71,7 +78,9 @@ impl FromRequestParts<App> for Visitor {
 impl Visitor {
     /// Takes a token from a bucket of the per-client limiters; refuses when it is empty.
     pub fn limit(&self, app: &App, bucket: Bucket) -> Result<()> {
-        let Some(key) = &self.limit_key else { return Ok(()) };
+        let Some(key) = &self.limit_key else {
+            return Ok(());
+        };
         app.limits.take(bucket, key, app.clock.now())
     }
 
@@ -109,11 +118,15 @@ impl FromRequestParts<App> for Operator {
 }
 
 async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller> {
-    Ok(Caller(Arc::new(bearer::authenticate(app, required_token(headers)?).await?)))
+    Ok(Caller(Arc::new(
+        bearer::authenticate(app, required_token(headers)?).await?,
+    )))
 }
 
 async fn administer(app: &App, headers: &HeaderMap) -> Result<Operator> {
-    Ok(Operator(Arc::new(bearer::administer(app, required_token(headers)?).await?)))
+    Ok(Operator(Arc::new(
+        bearer::administer(app, required_token(headers)?).await?,
+    )))
 }
 
 /// Lets only users pass, whatever the path.
@@ -140,31 +153,50 @@ pub async fn require_admin(State(app): State<App>, mut request: Request, next: N
 
 /// The token of `Authorization: Bearer ..`, the scheme in any case.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(char::is_whitespace)).then_some(token)
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer")
+        && !token.is_empty()
+        && !token.contains(char::is_whitespace))
+    .then_some(token)
 }
 
 fn required_token(headers: &HeaderMap) -> Result<&str> {
-    bearer_token(headers)
-        .ok_or_else(|| unauthorized(Code::NoAuthorization, "This endpoint requires a valid Bearer token"))
+    bearer_token(headers).ok_or_else(|| {
+        unauthorized(
+            Code::NoAuthorization,
+            "This endpoint requires a valid Bearer token",
+        )
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: impl header::AsHeaderName) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn client(app: &App, parts: &Parts, claims: Option<&BearerClaims>) -> Client {
     let headers = &parts.headers;
     let query = Pairs::parse_lenient(parts.uri.query().unwrap_or_default());
-    let redirect_to =
-        app.redirects.choose(text(headers, "redirect_to"), query.get("redirect_to"), text(headers, header::REFERER));
+    let redirect_to = app.redirects.choose(
+        text(headers, "redirect_to"),
+        query.get("redirect_to"),
+        text(headers, header::REFERER),
+    );
     let user_agent = text(headers, header::USER_AGENT);
     Client {
         aud: audience(app, headers, claims),
         redirect_to: redirect_to.to_owned(),
         external_url: external_url(app, parts),
         ip: client_ip::of(headers, &parts.extensions, &app.config.security),
-        user_agent: Some(user_agent).filter(|text| !text.is_empty()).map(str::to_owned),
+        user_agent: Some(user_agent)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
     }
 }
 
@@ -186,10 +218,19 @@ fn audience(app: &App, headers: &HeaderMap, claims: Option<&BearerClaims>) -> St
 fn external_url(app: &App, parts: &Parts) -> Url {
     let hosts = &app.config.mailer.external_hosts;
     let forwarded = text(&parts.headers, FORWARDED_HOST);
-    let named = if forwarded.is_empty() { parts.uri.host().unwrap_or_default() } else { forwarded };
+    let named = if forwarded.is_empty() {
+        parts.uri.host().unwrap_or_default()
+    } else {
+        forwarded
+    };
     if !named.is_empty() && hosts.iter().any(|host| host == named) {
-        let http = text(&parts.headers, FORWARDED_PROTO) == "http" || parts.uri.scheme_str() == Some("http");
-        let scheme = if named == "localhost" && http { "http" } else { "https" };
+        let http = text(&parts.headers, FORWARDED_PROTO) == "http"
+            || parts.uri.scheme_str() == Some("http");
+        let scheme = if named == "localhost" && http {
+            "http"
+        } else {
+            "https"
+        };
         if let Ok(url) = Url::parse(&format!("{scheme}://{named}")) {
             return url;
         }

@@ -10,8 +10,14 @@ use crate::app::App;
 use crate::error::{Code, Error, not_found};
 use crate::web::json::Json;
 
-const CACHED: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=600"));
-const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+const CACHED: (HeaderName, HeaderValue) = (
+    header::CACHE_CONTROL,
+    HeaderValue::from_static("public, max-age=600"),
+);
+const JSON: (HeaderName, HeaderValue) = (
+    header::CONTENT_TYPE,
+    HeaderValue::from_static("application/json"),
+);
 
 /// The version of GoTrue whose API this is; clients look at it to know what the server can do.
 const GOTRUE_VERSION: &str = "v2.196.0";

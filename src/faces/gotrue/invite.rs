@@ -1,8 +1,8 @@
 //! `POST /invite`.
 
+use axum::extract::State;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::State;
 use serde_json::{Map, Value};
 
 use super::caller::{Operator, Visitor};
@@ -10,9 +10,9 @@ use super::views::UserView;
 use crate::app::App;
 use crate::auth;
 use crate::error::Result;
+use crate::params;
 use crate::web::body::Body;
 use crate::web::json::Json;
-use crate::params;
 
 params! {
     /// Who is invited.

@@ -10,7 +10,11 @@ use crate::error::Result;
 use crate::urls::query::Pairs;
 
 /// Ends sessions by `scope`.
-pub async fn logout(State(app): State<App>, RawQuery(query): RawQuery, Caller(bearer): Caller) -> Result<StatusCode> {
+pub async fn logout(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    Caller(bearer): Caller,
+) -> Result<StatusCode> {
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
     let scope = logout::parse_scope(query.get("scope"))?;
     logout::sign_out(&app, &bearer, scope).await?;

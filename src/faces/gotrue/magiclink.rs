@@ -1,7 +1,7 @@
 //! `POST /magiclink`, the older form of `/otp`.
 
-use axum::response::Response;
 use axum::extract::State;
+use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::caller::Visitor;
@@ -11,8 +11,8 @@ use crate::auth::magiclink::{self, Params};
 use crate::error::Result;
 use crate::web::body::Body;
 
-use crate::web::limits::Bucket;
 use crate::params;
+use crate::web::limits::Bucket;
 
 params! {
     /// Who wants a link.

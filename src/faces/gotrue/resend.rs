@@ -1,7 +1,7 @@
 //! `POST /resend`.
 
-use axum::response::Response;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::caller::Visitor;
 use super::views::done;
@@ -10,8 +10,8 @@ use crate::auth::resend::{self, Params};
 use crate::error::Result;
 use crate::web::body::Body;
 
-use crate::web::limits::Bucket;
 use crate::params;
+use crate::web::limits::Bucket;
 
 params! {
     /// What is to be sent again.

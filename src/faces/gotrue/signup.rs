@@ -1,8 +1,8 @@
 //! `POST /signup`.
 
+use axum::extract::State;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::State;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -11,10 +11,10 @@ use super::views::{UserView, signed_in};
 use crate::app::App;
 use crate::auth::signup::{self, Params, SignedUp};
 use crate::error::{Code, Result, unprocessable};
+use crate::params;
 use crate::web::body::Body;
 use crate::web::json::Json;
 use crate::web::limits::Bucket;
-use crate::params;
 
 params! {
     /// Who signs up.
@@ -44,7 +44,10 @@ pub async fn sign_up(State(app): State<App>, visitor: Visitor, body: Body) -> Re
     };
     if params.email.is_empty() && params.phone.is_empty() {
         if !app.config.external.anonymous_users_enabled {
-            return Err(unprocessable(Code::AnonymousProviderDisabled, "Anonymous sign-ins are disabled"));
+            return Err(unprocessable(
+                Code::AnonymousProviderDisabled,
+                "Anonymous sign-ins are disabled",
+            ));
         }
         visitor.limit(&app, Bucket::AnonymousSignIns)?;
         let grant = signup::sign_up_anonymously(&app, &visitor.client, params.data).await?;

@@ -1,7 +1,7 @@
 //! `POST /token`: what is traded for a session.
 
-use axum::response::Response;
 use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::caller::Visitor;
@@ -57,7 +57,10 @@ pub async fn grant(
 ) -> Result<Response> {
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
     let form = body.form()?;
-    let in_form = form.as_ref().map(|form| form.get("grant_type")).filter(|name| !name.is_empty());
+    let in_form = form
+        .as_ref()
+        .map(|form| form.get("grant_type"))
+        .filter(|name| !name.is_empty());
     let grant_type = in_form.unwrap_or_else(|| query.get("grant_type"));
     if !matches!(grant_type, "refresh_token" | "pkce" | "id_token") {
         visitor.check_captcha(&app, &body).await?;
@@ -65,7 +68,12 @@ pub async fn grant(
     match grant_type {
         "password" | "refresh_token" | "pkce" | "id_token" => visitor.limit(&app, Bucket::Token)?,
         "web3" => visitor.limit(&app, Bucket::Web3)?,
-        _ => return Err(bad_request(Code::InvalidCredentials, "unsupported_grant_type")),
+        _ => {
+            return Err(bad_request(
+                Code::InvalidCredentials,
+                "unsupported_grant_type",
+            ));
+        }
     }
     let client = &visitor.client;
     let grant = match grant_type {
@@ -82,7 +90,12 @@ pub async fn grant(
             let said: PKCEGrantParams = body.form_or_json()?;
             auth::pkce::exchange(&app, client, &said.auth_code, &said.code_verifier).await?
         }
-        "web3" => return Err(unprocessable(Code::Web3ProviderDisabled, "Web3 provider is disabled")),
+        "web3" => {
+            return Err(unprocessable(
+                Code::Web3ProviderDisabled,
+                "Web3 provider is disabled",
+            ));
+        }
         _ => return Err(no_provider(&body.form_or_json()?)),
     };
     signed_in(&app, &grant)
@@ -91,8 +104,18 @@ pub async fn grant(
 /// Sign-in with an ID token is not served by this version: no issuer is enabled.
 fn no_provider(said: &IdTokenGrantParams) -> Error {
     if said.id_token.expose_secret().is_empty() {
-        return Error::Oauth { error: "invalid request", description: "id_token required".into() };
+        return Error::Oauth {
+            error: "invalid request",
+            description: "id_token required".into(),
+        };
     }
-    let issuer = if said.issuer.is_empty() { &said.provider } else { &said.issuer };
-    bad_request(Code::ProviderDisabled, format!("Provider (issuer {issuer:?}) is not enabled"))
+    let issuer = if said.issuer.is_empty() {
+        &said.provider
+    } else {
+        &said.issuer
+    };
+    bad_request(
+        Code::ProviderDisabled,
+        format!("Provider (issuer {issuer:?}) is not enabled"),
+    )
 }

@@ -1,8 +1,8 @@
 //! `/user`: the caller's own account.
 
+use axum::extract::{Path, RawQuery, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::{Path, RawQuery, State};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -12,11 +12,11 @@ use crate::app::App;
 use crate::auth::user::{self, Changes};
 use crate::auth::{invalid, link};
 use crate::error::Result;
+use crate::params;
 use crate::urls::query::Pairs;
 use crate::web::body::Body;
 use crate::web::json::Json;
 use crate::web::limits::Bucket;
-use crate::params;
 
 params! {
     /// What is to change.
@@ -41,10 +41,16 @@ pub async fn show(Caller(bearer): Caller, visitor: Visitor) -> Result<Response> 
 }
 
 /// `PUT /user`.
-pub async fn update(State(app): State<App>, Caller(bearer): Caller, visitor: Visitor, body: Body) -> Result<Response> {
+pub async fn update(
+    State(app): State<App>,
+    Caller(bearer): Caller,
+    visitor: Visitor,
+    body: Body,
+) -> Result<Response> {
     visitor.limit(&app, Bucket::User)?;
     let said: UserUpdateParams = body.json()?;
-    let exposed = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
+    let exposed =
+        |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
     let changes = Changes {
         email: said.email,
         password: exposed(said.password),
@@ -65,7 +71,10 @@ pub async fn update(State(app): State<App>, Caller(bearer): Caller, visitor: Vis
 pub async fn link_identity(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response> {
     link::check_enabled(&app)?;
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
-    Err(invalid(format!("Unsupported provider: Provider {} could not be found", query.get("provider"))))
+    Err(invalid(format!(
+        "Unsupported provider: Provider {} could not be found",
+        query.get("provider")
+    )))
 }
 
 /// `DELETE /user/identities/{identity_id}`.

@@ -98,7 +98,10 @@ impl<'a> From<&'a User> for UserView<'a> {
 impl<'a> UserView<'a> {
     /// A user of the administrators' list, which does not load identities: null there.
     pub fn listed(user: &'a User) -> Self {
-        Self { identities: None, ..Self::from(user) }
+        Self {
+            identities: None,
+            ..Self::from(user)
+        }
     }
 }
 
@@ -219,7 +222,10 @@ struct WeakView<'a> {
 
 impl<'a> From<&'a Weak> for WeakView<'a> {
     fn from(weak: &'a Weak) -> Self {
-        Self { message: &weak.message, reasons: &weak.reasons }
+        Self {
+            message: &weak.message,
+            reasons: &weak.reasons,
+        }
     }
 }
 
@@ -238,7 +244,10 @@ pub fn signed_in(app: &App, grant: &Grant) -> Result<Response> {
         user: UserView::from(&grant.user),
         provider_token,
         provider_refresh_token,
-        weak_password: grant.weak_password.as_ref().map(|weak| weak.as_ref().map(WeakView::from)),
+        weak_password: grant
+            .weak_password
+            .as_ref()
+            .map(|weak| weak.as_ref().map(WeakView::from)),
     };
     let mut response = Json(&view).into_response();
     add_headers(&mut response, &grant.headers);
@@ -249,7 +258,9 @@ pub fn signed_in(app: &App, grant: &Grant) -> Result<Response> {
 pub fn add_headers(response: &mut Response, headers: &[(&'static str, String)]) {
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `GET /admin/audit`.
 
+use axum::extract::{OriginalUri, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::{OriginalUri, State};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,7 +25,12 @@ struct EntryView<'a> {
 
 impl<'a> From<&'a AuditLogEntry> for EntryView<'a> {
     fn from(entry: &'a AuditLogEntry) -> Self {
-        Self { id: entry.id, payload: &entry.payload, created_at: Time(entry.created_at), ip_address: &entry.ip_address }
+        Self {
+            id: entry.id,
+            payload: &entry.payload,
+            created_at: Time(entry.created_at),
+            ip_address: &entry.ip_address,
+        }
     }
 }
 
@@ -33,7 +38,13 @@ impl<'a> From<&'a AuditLogEntry> for EntryView<'a> {
 pub async fn list(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Result<Response> {
     let query = Pairs::parse_lenient(uri.query().unwrap_or_default());
     let numbered = Numbered::parse(&query)?;
-    let page = audit::list(&app, query.get("query"), numbered.limit(), numbered.offset()).await?;
+    let page = audit::list(
+        &app,
+        query.get("query"),
+        numbered.limit(),
+        numbered.offset(),
+    )
+    .await?;
     let entries: Vec<EntryView<'_>> = page.entries.iter().map(EntryView::from).collect();
     Ok((numbered.headers(&uri, page.total), Json(entries)).into_response())
 }

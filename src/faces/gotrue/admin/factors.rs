@@ -1,8 +1,8 @@
 //! `/admin/users/{user_id}/factors` and `/passkeys`.
 
+use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::{Path, State};
 use http::StatusCode;
 
 use super::super::caller::{Operator, Visitor};
@@ -10,9 +10,9 @@ use super::super::views::{FactorView, PasskeyView};
 use crate::app::App;
 use crate::auth::admin::factors;
 use crate::error::Result;
+use crate::params;
 use crate::web::body::Body;
 use crate::web::json::Json;
-use crate::params;
 
 params! {
     /// What is to change of a factor.
@@ -38,7 +38,15 @@ pub async fn update(
 ) -> Result<Response> {
     let (user, factor) = factors::find(&app, &user_id, &factor_id).await?;
     let said: adminUserUpdateFactorParams = body.json()?;
-    let factor = factors::update(&app, &operator, &user, factor, &said.friendly_name, &said.phone).await?;
+    let factor = factors::update(
+        &app,
+        &operator,
+        &user,
+        factor,
+        &said.friendly_name,
+        &said.phone,
+    )
+    .await?;
     Ok(Json(FactorView::from(&factor)).into_response())
 }
 
@@ -53,7 +61,10 @@ pub async fn delete(
 }
 
 /// `GET /admin/users/{user_id}/passkeys`.
-pub async fn list_passkeys(State(app): State<App>, Path(user_id): Path<String>) -> Result<Response> {
+pub async fn list_passkeys(
+    State(app): State<App>,
+    Path(user_id): Path<String>,
+) -> Result<Response> {
     let passkeys = factors::list_passkeys(&app, &user_id).await?;
     Ok(Json(passkeys.iter().map(PasskeyView::from).collect::<Vec<_>>()).into_response())
 }

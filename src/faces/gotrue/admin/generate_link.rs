@@ -1,8 +1,8 @@
 //! `POST /admin/generate_link`.
 
+use axum::extract::State;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::extract::State;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,9 +12,9 @@ use super::super::views::UserView;
 use crate::app::App;
 use crate::auth::generate_link::{self, Params};
 use crate::error::Result;
+use crate::params;
 use crate::web::body::Body;
 use crate::web::json::Json;
-use crate::params;
 
 params! {
     /// Which link.

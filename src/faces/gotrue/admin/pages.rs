@@ -27,10 +27,16 @@ fn bad(reason: impl std::fmt::Display) -> Error {
 /// Reads an unsigned number as Go's `strconv.ParseUint` does, with its words.
 fn number(text: &str) -> Result<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let reason = if digits { "value out of range" } else { "invalid syntax" };
+    let reason = if digits {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
     match text.parse() {
         Ok(number) if digits => Ok(number),
-        _ => Err(bad(format!("strconv.ParseUint: parsing {text:?}: {reason}"))),
+        _ => Err(bad(format!(
+            "strconv.ParseUint: parsing {text:?}: {reason}"
+        ))),
     }
 }
 
@@ -69,19 +75,30 @@ impl Numbered {
 
     /// `Link` to the next and the last page, and `X-Total-Count`.
     pub fn headers(self, uri: &Uri, total: i64) -> HeaderMap {
-        let last = u64::try_from(total).unwrap_or_default().div_ceil(self.per_page);
+        let last = u64::try_from(total)
+            .unwrap_or_default()
+            .div_ceil(self.per_page);
         let mut link = String::new();
         if last > self.page {
-            link = format!("<{}>; rel=\"next\", ", with(uri, "page", &(self.page + 1).to_string()));
+            link = format!(
+                "<{}>; rel=\"next\", ",
+                with(uri, "page", &(self.page + 1).to_string())
+            );
         }
         link += &format!("<{}>; rel=\"last\"", with(uri, "page", &last.to_string()));
-        let total = (HeaderName::from_static("x-total-count"), HeaderValue::from(total));
+        let total = (
+            HeaderName::from_static("x-total-count"),
+            HeaderValue::from(total),
+        );
         link_header(&link).chain([total]).collect()
     }
 }
 
 fn link_header(link: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    HeaderValue::from_str(link).ok().map(|link| (header::LINK, link)).into_iter()
+    HeaderValue::from_str(link)
+        .ok()
+        .map(|link| (header::LINK, link))
+        .into_iter()
 }
 
 /// The request's own address with one query parameter set.
@@ -116,11 +133,18 @@ impl Cursor {
     }
 
     fn decode(text: &str) -> Result<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| bad(format!("invalid cursor encoding: {error}")))?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|error| bad(format!("invalid cursor encoding: {error}")))?;
         check_syntax(&bytes).map_err(|error| bad(format!("invalid cursor: {error}")))?;
         let wire: Wire = serde_json::from_slice(&bytes).map_err(|_| bad("invalid cursor"))?;
-        let id = wire.id.filter(|id| !id.is_nil()).ok_or_else(|| bad("invalid cursor: missing id"))?;
-        let created_at = wire.created_at.ok_or_else(|| bad("invalid cursor: missing created_at"))?;
+        let id = wire
+            .id
+            .filter(|id| !id.is_nil())
+            .ok_or_else(|| bad("invalid cursor: missing id"))?;
+        let created_at = wire
+            .created_at
+            .ok_or_else(|| bad("invalid cursor: missing created_at"))?;
         Ok(Self { created_at, id })
     }
 }
@@ -154,7 +178,10 @@ impl Following {
             "" => None,
             text => Some(Cursor::decode(text)?),
         };
-        Ok(Self { limit: i64::try_from(limit.min(MAX_LIMIT)).unwrap_or_default(), after })
+        Ok(Self {
+            limit: i64::try_from(limit.min(MAX_LIMIT)).unwrap_or_default(),
+            after,
+        })
     }
 
     /// `Link` to the next page.

@@ -1,7 +1,7 @@
 //! `/admin/users`.
 
-use axum::response::IntoResponse as _;
 use axum::extract::{OriginalUri, Path, State};
+use axum::response::IntoResponse as _;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -16,10 +16,10 @@ use crate::auth::admin::{self, Params};
 use crate::auth::invalid;
 use crate::error::Result;
 use crate::models::user::Listing;
+use crate::params;
 use crate::urls::query::Pairs;
 use crate::web::body::Body;
 use crate::web::json::Json;
-use crate::params;
 
 params! {
     /// What an administrator says of an account.
@@ -63,17 +63,30 @@ struct Pagination {
 }
 
 /// `GET /admin/users`.
-pub async fn list(State(app): State<App>, OriginalUri(uri): OriginalUri, visitor: Visitor) -> Result<Response> {
+pub async fn list(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    visitor: Visitor,
+) -> Result<Response> {
     let query = Pairs::parse_lenient(uri.query().unwrap_or_default());
     let aud = visitor.client.aud.as_str();
-    let mut listing = Listing { aud, filter: query.get("filter"), ascending: is_ascending(&query)?, limit: 0 };
+    let mut listing = Listing {
+        aud,
+        filter: query.get("filter"),
+        ascending: is_ascending(&query)?,
+        limit: 0,
+    };
     let by_number = !query.get("page").is_empty() || !query.get("per_page").is_empty();
     if by_number || !app.config.experimental.cursor_pagination_enabled {
         let numbered = Numbered::parse(&query)?;
         listing.limit = numbered.limit();
         let page = admin::list(&app, &listing, numbered.offset()).await?;
         let users = page.users.iter().map(UserView::listed).collect();
-        let view = UsersView { users, aud, pagination: None };
+        let view = UsersView {
+            users,
+            aud,
+            pagination: None,
+        };
         return Ok((numbered.headers(&uri, page.total), Json(view)).into_response());
     }
 
@@ -84,21 +97,38 @@ pub async fn list(State(app): State<App>, OriginalUri(uri): OriginalUri, visitor
     let limit = usize::try_from(following.limit).unwrap_or_default();
     let has_more = users.len() > limit;
     users.truncate(limit);
-    let next_cursor =
-        users.last().filter(|_| has_more).map(|last| Cursor::after(last.created_at, last.id).encode());
+    let next_cursor = users
+        .last()
+        .filter(|_| has_more)
+        .map(|last| Cursor::after(last.created_at, last.id).encode());
     let headers = Following::headers(&uri, next_cursor.as_deref());
-    let pagination = Some(Pagination { next_cursor, has_more });
-    let view = UsersView { users: users.iter().map(UserView::listed).collect(), aud, pagination };
+    let pagination = Some(Pagination {
+        next_cursor,
+        has_more,
+    });
+    let view = UsersView {
+        users: users.iter().map(UserView::listed).collect(),
+        aud,
+        pagination,
+    };
     Ok((headers, Json(view)).into_response())
 }
 
 /// Reads `sort`: `created_at`, with `asc` or `desc` (the default). The first one counts.
 fn is_ascending(query: &Pairs) -> Result<bool> {
     let mut ascending = None;
-    for sort in query.iter().filter_map(|(name, value)| (name == "sort").then_some(value)).filter(|sort| !sort.is_empty()) {
-        let (field, direction) = sort.split_once(' ').map_or((sort, None), |(field, rest)| (field, Some(rest)));
+    for sort in query
+        .iter()
+        .filter_map(|(name, value)| (name == "sort").then_some(value))
+        .filter(|sort| !sort.is_empty())
+    {
+        let (field, direction) = sort
+            .split_once(' ')
+            .map_or((sort, None), |(field, rest)| (field, Some(rest)));
         if field != "created_at" {
-            return Err(invalid(format!("Bad Sort Parameters: bad field for sort '{field}'")));
+            return Err(invalid(format!(
+                "Bad Sort Parameters: bad field for sort '{field}'"
+            )));
         }
         let is_ascending = match direction.map(str::to_ascii_uppercase).as_deref() {
             Some("ASC") => true,
@@ -123,7 +153,9 @@ fn read(body: &Body) -> Result<Params> {
         role: said.role,
         email: said.email,
         phone: said.phone,
-        password: said.password.map(|password| password.expose_secret().to_owned()),
+        password: said
+            .password
+            .map(|password| password.expose_secret().to_owned()),
         password_hash: said.password_hash.expose_secret().to_owned(),
         email_confirm: said.email_confirm,
         phone_confirm: said.phone_confirm,
@@ -169,13 +201,20 @@ pub async fn delete(
     body: Body,
 ) -> Result<Response> {
     let user = admin::find(&app, &user_id).await?;
-    let said = if body.is_empty() { adminUserDeleteParams::default() } else { body.json()? };
+    let said = if body.is_empty() {
+        adminUserDeleteParams::default()
+    } else {
+        body.json()?
+    };
     admin::delete(&app, &operator, user, said.should_soft_delete).await?;
     Ok(done())
 }
 
 /// A path below a user that does not exist; whether the user does is said first.
-pub async fn nowhere(State(app): State<App>, Path((user_id, _)): Path<(String, String)>) -> Result<Response> {
+pub async fn nowhere(
+    State(app): State<App>,
+    Path((user_id, _)): Path<(String, String)>,
+) -> Result<Response> {
     admin::find(&app, &user_id).await?;
     Ok(door::not_found().await)
 }
