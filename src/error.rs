@@ -141,6 +141,7 @@ pub fn too_many_requests(
 }
 
 /// 504: the whole request took too long.
+#[must_use]
 pub fn timed_out() -> Error {
     refuse(
         StatusCode::GATEWAY_TIMEOUT,
@@ -210,14 +211,29 @@ pub trait OnConstraint<T> {
     fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T>;
 }
 
-impl<T> OnConstraint<T> for std::result::Result<T, DieselError> {
+impl<T, E: Into<Error>> OnConstraint<T> for std::result::Result<T, E> {
     fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
-        self.map_err(|error| match &error {
-            DieselError::DatabaseError(_, info) if info.constraint_name() == Some(name) => {
+        self.map_err(|error| {
+            let error = error.into();
+            if error.violates(name) {
                 refusal()
+            } else {
+                error
             }
-            _ => error.into(),
         })
+    }
+}
+
+impl Error {
+    /// Was exactly this constraint violated?
+    fn violates(&self, constraint: &str) -> bool {
+        let Self::Failed(failure) = self else {
+            return false;
+        };
+        matches!(
+            failure.cause.downcast_ref(),
+            Some(DieselError::DatabaseError(_, info)) if info.constraint_name() == Some(constraint)
+        )
     }
 }
 

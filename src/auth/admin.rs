@@ -116,7 +116,12 @@ pub async fn list_after(
         .public("Database error finding users")
 }
 
-const PHONE_TAKEN: &str = "Phone number already registered by another user";
+fn phone_taken() -> Error {
+    unprocessable(
+        Code::PhoneExists,
+        "Phone number already registered by another user",
+    )
+}
 
 /// Makes an account. Signing up may be switched off; passwords are not asked to be strong.
 pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Params) -> Result<User> {
@@ -161,9 +166,10 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
 
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
-        let inserted = user.insert(tx).await.on_constraint("users_phone_key", || {
-            unprocessable(Code::PhoneExists, PHONE_TAKEN)
-        })?;
+        let inserted = user
+            .insert(tx)
+            .await
+            .on_constraint("users_phone_key", phone_taken)?;
         if !inserted {
             return Err(super::email_exists());
         }
@@ -215,7 +221,7 @@ async fn check_free(app: &App, params: &Params, aud: &str) -> Result<()> {
     if !params.phone.is_empty() {
         let holder = User::find_by_phone(&mut conn, &params.phone, aud).await;
         if holder.public("Database error checking phone")?.is_some() {
-            return Err(unprocessable(Code::PhoneExists, PHONE_TAKEN));
+            return Err(phone_taken());
         }
     }
     Ok(())
@@ -312,23 +318,11 @@ pub async fn update(app: &App, admin: &Admin, user: User, mut params: Params) ->
         user.save(tx, &before, now)
             .await
             .on_constraint("users_email_partial_key", super::email_exists)
-            .or_else(|error| match error {
-                Error::Failed(failure) if is_phone_taken(&failure.cause) => {
-                    Err(unprocessable(Code::PhoneExists, PHONE_TAKEN))
-                }
-                other => Err(other),
-            })?;
+            .on_constraint("users_phone_key", phone_taken)?;
         Ok(user)
     })
     .await
     .public("Error updating user")
-}
-
-fn is_phone_taken(cause: &anyhow::Error) -> bool {
-    matches!(
-        cause.downcast_ref::<diesel::result::Error>(),
-        Some(diesel::result::Error::DatabaseError(_, info)) if info.constraint_name() == Some("users_phone_key")
-    )
 }
 
 /// Sets e-mail address and phone number, each with its identity.

@@ -98,7 +98,7 @@ pub async fn generate(
         &existing,
     ) {
         (Kind::MagicLink, None) => {
-            params.kind = "signup".to_owned();
+            "signup".clone_into(&mut params.kind);
             Kind::Signup
         }
         (Kind::Recovery | Kind::EmailChangeCurrent | Kind::EmailChangeNew, None) => {

@@ -46,9 +46,10 @@ pub async fn sign_in(
         tracing::warn!(?error, "password strength check on sign-in failed");
         None
     });
-    let rehashed = match app.hasher.needs_rehash(&stored) {
-        true => app.hasher.hash(password).await.ok(),
-        false => None,
+    let rehashed = if app.hasher.needs_rehash(&stored) {
+        app.hasher.hash(password).await.ok()
+    } else {
+        None
     };
 
     let now = app.clock.now();

@@ -192,9 +192,10 @@ async fn sign_up_by_email(
     }
     // Hashed for existing users as well, so that time tells nothing.
     let password = app.hasher.hash(&params.password).await?;
-    let stationery = match autoconfirm {
-        true => None,
-        false => Some(mailing::prepare(app, Purpose::Confirmation, &params.email).await?),
+    let stationery = if autoconfirm {
+        None
+    } else {
+        Some(mailing::prepare(app, Purpose::Confirmation, &params.email).await?)
     };
 
     let now = app.clock.now();

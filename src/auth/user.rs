@@ -79,9 +79,10 @@ pub async fn update(
         Some(password) => Some(new_password(app, bearer, &changes, password).await?),
     };
     let (data, app_metadata) = (changes.data.take(), changes.app_metadata.take());
-    let challenge = match changes.changes_email(user) {
-        true => parse_challenge(&changes.code_challenge, &changes.code_challenge_method)?,
-        false => None,
+    let challenge = if changes.changes_email(user) {
+        parse_challenge(&changes.code_challenge, &changes.code_challenge_method)?
+    } else {
+        None
     };
     if changes.changes_phone(user) && !app.config.sms.autoconfirm {
         return Err(address::no_sms("phone_change"));
@@ -177,9 +178,10 @@ struct Mails {
 impl Mails {
     async fn prepare(app: &App, user: &User, changes: &Changes) -> Result<Self> {
         Ok(Self {
-            email_change: match changes.changes_email(user) {
-                true => Some(mailing::prepare_email_change(app, &changes.email).await?),
-                false => None,
+            email_change: if changes.changes_email(user) {
+                Some(mailing::prepare_email_change(app, &changes.email).await?)
+            } else {
+                None
             },
             email_changed: mailing::stationery(app, MailKind::EmailChangedNotification).await,
             password_changed: mailing::stationery(app, MailKind::PasswordChangedNotification).await,

@@ -329,9 +329,10 @@ async fn find_for_email_change(
     email: &str,
     hash: &str,
 ) -> diesel::QueryResult<Option<User>> {
-    let token_types = match app.config.mailer.secure_email_change_enabled {
-        true => [TokenType::EmailChangeCurrent, TokenType::EmailChangeNew],
-        false => [TokenType::EmailChangeNew; 2],
+    let token_types = if app.config.mailer.secure_email_change_enabled {
+        [TokenType::EmailChangeCurrent, TokenType::EmailChangeNew]
+    } else {
+        [TokenType::EmailChangeNew; 2]
     };
     for hash in [hash.to_owned(), format!("pkce_{hash}")] {
         if let Some(user) = OneTimeToken::lock_user(tx, &hash, token_types).await? {

@@ -5,7 +5,7 @@ macro_rules! codes {
         /// A GoTrue `error_code`; other faces translate codes, never messages.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
-            $(#[doc = $text] $name,)*
+            $(#[doc = concat!("`", $text, "`")] $name,)*
         }
 
         impl Code {

@@ -294,7 +294,7 @@ impl User {
                 providers.push(&identity.provider);
             }
         }
-        if let Some(first) = providers.iter().next() {
+        if let [first, ..] = providers.as_slice() {
             self.app_metadata.insert("provider".into(), (*first).into());
         }
         self.app_metadata

@@ -25,7 +25,9 @@ pub fn client() -> anyhow::Result<reqwest::Client> {
 
 /// Trusts the machine's certificates (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.
 pub fn tls() -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     for certificate in rustls_native_certs::load_native_certs().certs {
         // A certificate that rustls cannot read cannot vouch for anybody.
         let _ = roots.add(certificate);

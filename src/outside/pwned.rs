@@ -1,5 +1,7 @@
 //! Have I Been Pwned: is this password known to be stolen? Only the first five hex digits of its SHA-1 leave the house.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest;
 
 use crate::config::Password;
@@ -26,11 +28,11 @@ async fn ask(
     password: &str,
 ) -> Result<bool, reqwest::Error> {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
-    let hex: String = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let mut hex = String::with_capacity(40);
+    for byte in hash.as_ref() {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02X}");
+    }
     let (prefix, suffix) = hex.split_at(5);
     let request = http
         .get(format!("https://api.pwnedpasswords.com/range/{prefix}"))

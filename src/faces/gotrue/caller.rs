@@ -173,7 +173,7 @@ fn required_token(headers: &HeaderMap) -> Result<&str> {
     })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: impl header::AsHeaderName) -> &'a str {
+fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> &str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -78,14 +78,14 @@ impl Numbered {
         let last = u64::try_from(total)
             .unwrap_or_default()
             .div_ceil(self.per_page);
-        let mut link = String::new();
-        if last > self.page {
-            link = format!(
-                "<{}>; rel=\"next\", ",
-                with(uri, "page", &(self.page + 1).to_string())
-            );
-        }
-        link += &format!("<{}>; rel=\"last\"", with(uri, "page", &last.to_string()));
+        let page = |number: u64, rel| {
+            format!(
+                "<{}>; rel=\"{rel}\"",
+                with(uri, "page", &number.to_string())
+            )
+        };
+        let next = (last > self.page).then(|| page(self.page + 1, "next") + ", ");
+        let link = next.unwrap_or_default() + &page(last, "last");
         let total = (
             HeaderName::from_static("x-total-count"),
             HeaderValue::from(total),
