@@ -686,6 +686,22 @@ impl User {
         Ok(())
     }
 
+    /// Some stored hashes, from the start of the table and from anywhere in it.
+    pub async fn sample_passwords(conn: &mut Conn) -> QueryResult<Vec<String>> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            encrypted_password: String,
+        }
+        let rows: Vec<Row> = statement(
+            "(select encrypted_password from users where encrypted_password <> '' limit 100) union all \
+             (select encrypted_password from users tablesample system (0.1) where encrypted_password <> '' limit 400)",
+        )
+        .load(conn)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.encrypted_password).collect())
+    }
+
     /// Puts a hash of the same password in place of the one it was verified with.
     pub async fn rehash(
         conn: &mut Conn,
