@@ -260,7 +260,7 @@ async fn new_hash(app: &App, params: &Params) -> Result<String> {
 }
 
 /// Changes an account. Addresses change at once, without a mail.
-pub async fn update(app: &App, admin: &Admin, user: User, mut params: Params) -> Result<User> {
+pub async fn update(app: &App, admin: &Admin, user: &User, mut params: Params) -> Result<User> {
     params.normalise()?;
     let now = app.clock.now();
     let banned_until = params.banned_until(now)?;
@@ -369,7 +369,7 @@ async fn set_identity(
 }
 
 /// Removes an account. Softly: the row stays, and nothing in it says who it was.
-pub async fn delete(app: &App, admin: &Admin, user: User, softly: bool) -> Result<()> {
+pub async fn delete(app: &App, admin: &Admin, user: &User, softly: bool) -> Result<()> {
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let now = app.clock.now();

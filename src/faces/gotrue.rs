@@ -58,7 +58,10 @@ pub fn router(app: App) -> Router {
 fn user_routes(app: &App) -> Router<App> {
     Router::new()
         .root("/user", get(user::show).put(user::update))
-        .route("/user/identities/authorize", get(user::link_identity))
+        .route(
+            "/user/identities/authorize",
+            get(user::link_identity).delete(user::unlink_identity_authorize),
+        )
         .root(
             "/user/identities/{identity_id}",
             delete(user::unlink_identity),
@@ -79,6 +82,14 @@ fn admin_routes(app: &App) -> Router<App> {
             "/admin/users",
             get(admin::users::list).post(admin::users::create),
         )
+        .merge(subject_routes(app))
+        .route("/admin/generate_link", post(admin::generate_link::generate))
+        .layer(from_fn_with_state(app.clone(), caller::require_admin))
+}
+
+/// What is about one user; whether there is such a user is said first.
+fn subject_routes(app: &App) -> Router<App> {
+    Router::new()
         .root(
             "/admin/users/{user_id}",
             get(admin::users::show)
@@ -98,9 +109,8 @@ fn admin_routes(app: &App) -> Router<App> {
             "/admin/users/{user_id}/passkeys/{passkey_id}",
             delete(admin::factors::delete_passkey),
         )
-        .route("/admin/users/{user_id}/{*rest}", any(admin::users::nowhere))
-        .route("/admin/generate_link", post(admin::generate_link::generate))
-        .layer(from_fn_with_state(app.clone(), caller::require_admin))
+        .route("/admin/users/{user_id}/{*rest}", any(door::not_found))
+        .layer(from_fn_with_state(app.clone(), admin::subject::load))
 }
 
 /// The root of one of GoTrue's sub-routers.

@@ -14,27 +14,18 @@ use crate::models::passkey::Passkey;
 use crate::models::session::Session;
 use crate::models::user::User;
 
-/// The second factors of a user.
-pub async fn list(app: &App, user_id: &str) -> Result<Vec<Factor>> {
-    Ok(super::find(app, user_id).await?.factors)
-}
-
-/// A factor of a user, by ids.
-pub async fn find(app: &App, user_id: &str, factor_id: &str) -> Result<(User, Factor)> {
-    let user = super::find(app, user_id).await?;
+/// A second factor of a user, by id.
+pub fn find(user: &User, factor_id: &str) -> Result<Factor> {
     let Ok(factor_id) = Uuid::try_parse(factor_id) else {
         return Err(not_found(
             Code::ValidationFailed,
             "factor_id must be an UUID",
         ));
     };
-    let factor = user
-        .factors
-        .iter()
-        .find(|factor| factor.id == factor_id)
-        .cloned();
-    let factor = factor.ok_or_else(|| not_found(Code::MfaFactorNotFound, "Factor not found"))?;
-    Ok((user, factor))
+    let found = user.factors.iter().find(|factor| factor.id == factor_id);
+    found
+        .cloned()
+        .ok_or_else(|| not_found(Code::MfaFactorNotFound, "Factor not found"))
 }
 
 /// Renames a factor, or gives a phone factor another number; "" leaves things as they are.
@@ -68,15 +59,14 @@ pub async fn update(
 }
 
 /// Removes a factor; sessions that had it fall to aal1 at once.
-pub async fn delete(app: &App, client: &Client, user_id: &str, factor_id: &str) -> Result<Factor> {
-    let (user, factor) = find(app, user_id, factor_id).await?;
+pub async fn delete(app: &App, client: &Client, user: &User, factor: Factor) -> Result<Factor> {
     let ip = client.ip.map(|ip| ip.to_string()).unwrap_or_default();
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let now = app.clock.now();
         let traits = json!({ "user_id": user.id, "factor_id": factor.id });
         let entry = AuditLogEntry::new(
-            Actor::User(&user),
+            Actor::User(user),
             Action::FactorDeleted,
             Some(traits),
             &ip,
@@ -98,16 +88,14 @@ pub async fn delete(app: &App, client: &Client, user_id: &str, factor_id: &str) 
 }
 
 /// The passkeys of a user.
-pub async fn list_passkeys(app: &App, user_id: &str) -> Result<Vec<Passkey>> {
-    let user = super::find(app, user_id).await?;
+pub async fn list_passkeys(app: &App, user: &User) -> Result<Vec<Passkey>> {
     let mut conn = app.db.get().await?;
     Ok(Passkey::of_user(&mut conn, user.id).await?)
 }
 
 /// Removes a passkey.
-pub async fn delete_passkey(app: &App, user_id: &str, passkey_id: &str) -> Result<()> {
+pub async fn delete_passkey(app: &App, user: &User, passkey_id: &str) -> Result<()> {
     let unknown = || not_found(Code::ValidationFailed, "Passkey not found");
-    let user = super::find(app, user_id).await?;
     let passkey_id = Uuid::try_parse(passkey_id).map_err(|_| unknown())?;
     let mut conn = app.db.get().await?;
     if Passkey::delete(&mut conn, user.id, passkey_id).await? {

@@ -4,4 +4,5 @@ pub mod audit;
 pub mod factors;
 pub mod generate_link;
 mod pages;
+pub mod subject;
 pub mod users;

@@ -60,8 +60,8 @@ pub async fn settings(State(app): State<App>) -> Response {
         "phone_autoconfirm": config.sms.autoconfirm,
         "sms_provider": config.sms.provider,
         "saml_enabled": config.saml.enabled,
-        // GoTrue says true with SAML off as well.
-        "saml_private_key_next_configured": true,
+        // GoTrue says true where SAML is off.
+        "saml_private_key_next_configured": !config.saml.enabled,
         "passkeys_enabled": config.passkey.enabled,
     }))
     .into_response()

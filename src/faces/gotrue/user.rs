@@ -88,3 +88,12 @@ pub async fn unlink_identity(
     link::unlink(&app, &visitor.client, &bearer, &identity_id).await?;
     Ok(done())
 }
+
+/// `DELETE /user/identities/authorize`: to GoTrue's router an identity by that id.
+pub async fn unlink_identity_authorize(
+    state: State<App>,
+    caller: Caller,
+    visitor: Visitor,
+) -> Result<Response> {
+    unlink_identity(state, caller, visitor, Path("authorize".to_owned())).await
+}

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::super::caller::{Operator, Visitor};
 use super::super::views::{FactorView, PasskeyView};
+use super::subject::{Subject, SubjectFactor};
 use crate::app::App;
 use crate::auth::admin::factors;
 use crate::error::Result;
@@ -24,29 +25,27 @@ params! {
 }
 
 /// `GET /admin/users/{user_id}/factors`.
-pub async fn list(State(app): State<App>, Path(user_id): Path<String>) -> Result<Response> {
-    let factors = factors::list(&app, &user_id).await?;
-    Ok(Json(factors.iter().map(FactorView::from).collect::<Vec<_>>()).into_response())
+pub async fn list(Subject(user): Subject) -> Response {
+    Json(
+        user.factors
+            .iter()
+            .map(FactorView::from)
+            .collect::<Vec<_>>(),
+    )
+    .into_response()
 }
 
 /// `PUT /admin/users/{user_id}/factors/{factor_id}`.
 pub async fn update(
     State(app): State<App>,
     Operator(operator): Operator,
-    Path((user_id, factor_id)): Path<(String, String)>,
+    Subject(user): Subject,
+    SubjectFactor(factor): SubjectFactor,
     body: Body,
 ) -> Result<Response> {
-    let (user, factor) = factors::find(&app, &user_id, &factor_id).await?;
     let said: adminUserUpdateFactorParams = body.json()?;
-    let factor = factors::update(
-        &app,
-        &operator,
-        &user,
-        factor,
-        &said.friendly_name,
-        &said.phone,
-    )
-    .await?;
+    let (name, phone) = (&said.friendly_name, &said.phone);
+    let factor = factors::update(&app, &operator, &user, factor, name, phone).await?;
     Ok(Json(FactorView::from(&factor)).into_response())
 }
 
@@ -54,26 +53,25 @@ pub async fn update(
 pub async fn delete(
     State(app): State<App>,
     visitor: Visitor,
-    Path((user_id, factor_id)): Path<(String, String)>,
+    Subject(user): Subject,
+    SubjectFactor(factor): SubjectFactor,
 ) -> Result<Response> {
-    let factor = factors::delete(&app, &visitor.client, &user_id, &factor_id).await?;
+    let factor = factors::delete(&app, &visitor.client, &user, factor).await?;
     Ok(Json(FactorView::from(&factor)).into_response())
 }
 
 /// `GET /admin/users/{user_id}/passkeys`.
-pub async fn list_passkeys(
-    State(app): State<App>,
-    Path(user_id): Path<String>,
-) -> Result<Response> {
-    let passkeys = factors::list_passkeys(&app, &user_id).await?;
+pub async fn list_passkeys(State(app): State<App>, Subject(user): Subject) -> Result<Response> {
+    let passkeys = factors::list_passkeys(&app, &user).await?;
     Ok(Json(passkeys.iter().map(PasskeyView::from).collect::<Vec<_>>()).into_response())
 }
 
 /// `DELETE /admin/users/{user_id}/passkeys/{passkey_id}`.
 pub async fn delete_passkey(
     State(app): State<App>,
-    Path((user_id, passkey_id)): Path<(String, String)>,
+    Subject(user): Subject,
+    Path((_, passkey_id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    factors::delete_passkey(&app, &user_id, &passkey_id).await?;
+    factors::delete_passkey(&app, &user, &passkey_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,6 @@
 //! `/admin/users`.
 
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::caller::{Operator, Visitor};
-use super::super::door;
 use super::super::views::{UserView, done};
 use super::pages::{Cursor, Following, Numbered};
+use super::subject::Subject;
 use crate::app::App;
 use crate::auth::admin::{self, Params};
 use crate::auth::invalid;
@@ -177,19 +177,18 @@ pub async fn create(
 }
 
 /// `GET /admin/users/{user_id}`.
-pub async fn show(State(app): State<App>, Path(user_id): Path<String>) -> Result<Response> {
-    Ok(Json(UserView::from(&admin::find(&app, &user_id).await?)).into_response())
+pub async fn show(Subject(user): Subject) -> Response {
+    Json(UserView::from(&*user)).into_response()
 }
 
 /// `PUT /admin/users/{user_id}`.
 pub async fn update(
     State(app): State<App>,
     Operator(operator): Operator,
-    Path(user_id): Path<String>,
+    Subject(user): Subject,
     body: Body,
 ) -> Result<Response> {
-    let user = admin::find(&app, &user_id).await?;
-    let user = admin::update(&app, &operator, user, read(&body)?).await?;
+    let user = admin::update(&app, &operator, &user, read(&body)?).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
 
@@ -197,24 +196,14 @@ pub async fn update(
 pub async fn delete(
     State(app): State<App>,
     Operator(operator): Operator,
-    Path(user_id): Path<String>,
+    Subject(user): Subject,
     body: Body,
 ) -> Result<Response> {
-    let user = admin::find(&app, &user_id).await?;
     let said = if body.is_empty() {
         adminUserDeleteParams::default()
     } else {
         body.json()?
     };
-    admin::delete(&app, &operator, user, said.should_soft_delete).await?;
+    admin::delete(&app, &operator, &user, said.should_soft_delete).await?;
     Ok(done())
-}
-
-/// A path below a user that does not exist; whether the user does is said first.
-pub async fn nowhere(
-    State(app): State<App>,
-    Path((user_id, _)): Path<(String, String)>,
-) -> Result<Response> {
-    admin::find(&app, &user_id).await?;
-    Ok(door::not_found().await)
 }
