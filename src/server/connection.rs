@@ -227,11 +227,9 @@ mod tests {
         let mut server = Patience::new(server, Arc::new(Phase(AtomicU8::new(phase))));
         server.deadline = Instant::now() + Duration::from_millis(20);
         client.write_all(send).await.unwrap();
-        let mut bytes = [0; 8];
-        for _ in 0..send.len().div_ceil(8) {
-            server.read(&mut bytes).await.unwrap();
-        }
-        let next = tokio::time::timeout(Duration::from_millis(200), server.read(&mut bytes)).await;
+        let mut arrived = vec![0; send.len()];
+        server.read_exact(&mut arrived).await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(200), server.read_u8()).await;
         next.ok().map(|read| read.unwrap_err().kind())
     }
 

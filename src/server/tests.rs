@@ -54,7 +54,7 @@ async fn start(settings: Settings) -> Server {
     let (stop, stopped) = oneshot::channel();
     let service = stack(&settings, face);
     let done = tokio::spawn(run(service, listener, async {
-        stopped.await.unwrap_or_default()
+        stopped.await.unwrap_or_default();
     }));
     Server {
         address,

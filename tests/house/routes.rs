@@ -41,8 +41,11 @@ fn collect(source: &str, function: &str, prefix: &str, routes: &mut Routes) {
     let body = source.split(&begin).nth(1).unwrap_or_default();
     let body = body.split("\n}").next().unwrap_or_default();
     for (call, path) in calls_of(body, ".nest(") {
-        let nested = call.split(',').nth(1).unwrap_or_default().split('(').next();
-        collect(source, nested.unwrap_or_default().trim(), path, routes);
+        let router = call.split(',').nth(1).unwrap_or_default();
+        collect(source, called(router), path, routes);
+    }
+    for router in body.split(".merge(").skip(1) {
+        collect(source, called(router), prefix, routes);
     }
     for (call, path) in calls_of(body, ".route(").chain(calls_of(body, ".root(")) {
         let path = format!("{prefix}{}", path.trim_end_matches('/'));
@@ -51,6 +54,11 @@ fn collect(source: &str, function: &str, prefix: &str, routes: &mut Routes) {
             routes.insert((path.to_owned(), (*method).to_owned()));
         }
     }
+}
+
+/// `user_routes` of `user_routes(&app)`.
+fn called(call: &str) -> &str {
+    call.split('(').next().unwrap_or_default().trim()
 }
 
 /// The arguments of each such call, and the text that stands first in them.
@@ -111,19 +119,28 @@ fn described(yaml: &str) -> Routes {
 fn routes_are_read_from_the_sources() {
     let router = r#"
 pub fn router() -> Router {
-    Router::new().root("/verify", post(verify::post)).nest("/user", user_routes(&app))
+    Router::new().root("/verify", post(verify::post)).nest("/user", user_routes(&app)).merge(rest(&app))
+}
+
+fn rest(app: &App) -> Router {
+    Router::new().route("/health", get(health))
 }
 
 fn user_routes(app: &App) -> Router {
     Router::new().route("/", get(user::get).put(user::put)).route("/{*rest}", any(nowhere))
 }
 "#;
-    let expected = [("/user", "get"), ("/user", "put"), ("/verify", "post")];
+    let expected = [
+        ("/health", "get"),
+        ("/user", "get"),
+        ("/user", "put"),
+        ("/verify", "post"),
+    ];
     let expected: Routes = expected
         .iter()
         .map(|(path, method)| ((*path).to_owned(), (*method).to_owned()))
         .collect();
     assert_eq!(served(router), expected);
-    let yaml = "paths:\n  /user:\n    get:\n      put:\n    put:\n\n  /verify:\n    parameters:\n    post:\ncomponents:\n  /x:\n    get:\n";
+    let yaml = "paths:\n  /health:\n    get:\n  /user:\n    get:\n      put:\n    put:\n\n  /verify:\n    parameters:\n    post:\ncomponents:\n  /x:\n    get:\n";
     assert_eq!(described(yaml), expected);
 }

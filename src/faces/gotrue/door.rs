@@ -84,7 +84,6 @@ pub async fn render_errors(mut request: Request, next: Next) -> Response {
 }
 
 /// The answer on unknown paths: chi's, which is not JSON.
-#[expect(clippy::unused_async, reason = "handlers are futures")]
 pub async fn not_found() -> Response {
     let headers = [
         (
