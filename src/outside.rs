@@ -2,5 +2,6 @@
 
 pub mod captcha;
 pub mod http;
+pub mod mail;
 pub mod pwned;
 pub mod templates;

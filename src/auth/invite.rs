@@ -90,8 +90,7 @@ pub async fn invite(
         })
         .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery.post(app)
         .await
         .public("Error sending invite email")?;
     Ok(invited)

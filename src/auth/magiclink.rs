@@ -163,8 +163,7 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
     })
     .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery.post(app)
         .await
         .public("Error sending magic link email")
 }

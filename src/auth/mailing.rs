@@ -1,10 +1,11 @@
 //! Mails that carry a code or a link, and notices: who may get one, how often, and what stands in it.
 //! Mails are rendered and queued in the act's own transaction; a worker delivers them after the commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{Client, address};
 use crate::app::App;
@@ -87,6 +88,8 @@ impl Purpose {
 pub struct Stationery {
     kind: MailKind,
     template: Arc<Template>,
+    /// The mails that its act waits for, where acts do.
+    awaited: Mutex<Vec<Uuid>>,
 }
 
 /// Fetches what a mail for this purpose is written on, and makes sure that the recipient can exist.
@@ -106,6 +109,7 @@ pub async fn stationery(app: &App, kind: MailKind) -> Stationery {
     Stationery {
         kind,
         template: app.templates.get(kind).await,
+        awaited: Mutex::default(),
     }
 }
 
@@ -142,7 +146,7 @@ pub async fn send_code(
         variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
     }
     stationery
-        .queue(tx, &email, &variables, now)
+        .queue(app, tx, &email, &variables, now)
         .await
         .public(purpose.failure())?;
     OneTimeToken::replace(tx, user.id, token_type, &email, &hash, now)
@@ -198,7 +202,7 @@ pub async fn send_email_change(
         variables.insert("ConfirmationURL".into(), link.into());
         variables.insert("RedirectTo".into(), client.redirect_to.as_str().into());
         stationery
-            .queue(tx, recipient, &variables, now)
+            .queue(app, tx, recipient, &variables, now)
             .await
             .public(EMAIL_CHANGE_FAILURE)?;
         OneTimeToken::replace(tx, user.id, token_type, recipient, &hash, now)
@@ -228,20 +232,55 @@ pub async fn notify(
     }
     let mut variables = variables(app, user, user.email());
     variables.extend(crate::models::identity::object(more));
-    stationery.queue(tx, recipient, &variables, now).await
+    stationery
+        .write(app, tx, recipient, &variables, now, now)
+        .await
+        .map(drop)
 }
 
 impl Stationery {
+    /// A mail that its act is for, which may wait until it is sent.
     async fn queue(
         &self,
+        app: &App,
         tx: &mut Conn,
         recipient: &str,
         variables: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<()> {
-        let mail = self.template.render(variables)?;
-        Outbox::queue(tx, self.kind, recipient, &mail, now).await?;
+        let due = app.mailer.due(&app.config, now);
+        if let Some(id) = self.write(app, tx, recipient, variables, now, due).await? {
+            self.awaited
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(id);
+        }
         Ok(())
+    }
+
+    /// None where there is no relay: then nothing is queued, as if it were sent.
+    async fn write(
+        &self,
+        app: &App,
+        tx: &mut Conn,
+        recipient: &str,
+        variables: &Map<String, Value>,
+        now: Timestamp,
+        due: Timestamp,
+    ) -> Result<Option<Uuid>> {
+        if app.mailer.is_off() {
+            return Ok(None);
+        }
+        let mail = self.template.render(variables)?;
+        let id = Outbox::queue(tx, self.kind, recipient, &mail, now, due).await?;
+        Ok(Some(id))
+    }
+
+    /// Posts what the act has queued, after its commit. Only where settings say so it waits for the relay.
+    pub async fn post(&self, app: &App) -> Result<()> {
+        let awaited =
+            std::mem::take(&mut *self.awaited.lock().unwrap_or_else(PoisonError::into_inner));
+        app.mailer.deliver(app, awaited).await
     }
 }
 

@@ -65,8 +65,7 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
     })
     .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery.post(app)
         .await
         .public("Error sending reauthentication email")
 }

@@ -73,8 +73,7 @@ pub async fn recover(
     })
     .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery.post(app)
         .await
         .public("Error sending recovery email")
 }

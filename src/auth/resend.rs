@@ -144,8 +144,8 @@ async fn send_confirmation(
     })
     .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending confirmation email")
 }
@@ -190,8 +190,8 @@ async fn send_email_change(
     })
     .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending email change email")
 }

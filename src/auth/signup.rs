@@ -260,12 +260,15 @@ async fn sign_up_by_email(
             Ok(Ok(SignedUp::Pending(Box::new(user))))
         })
         .await?;
+    drop(conn);
     match signed_up {
         Ok(signed_up) => {
-            app.mailer
-                .deliver(app)
-                .await
-                .public("Error sending confirmation email")?;
+            if let Some(stationery) = &stationery {
+                stationery
+                    .post(app)
+                    .await
+                    .public("Error sending confirmation email")?;
+            }
             Ok(signed_up)
         }
         Err(existing) => repeated(app, client, &existing, EMAIL, params).await,

@@ -161,10 +161,13 @@ pub async fn update(
         })
         .await?;
     drop(conn);
-    app.mailer
-        .deliver(app)
-        .await
-        .public("Error sending email change email")?;
+    app.mailer.wake();
+    if let Some(stationery) = &mails.email_change {
+        stationery
+            .post(app)
+            .await
+            .public("Error sending email change email")?;
+    }
     Ok(updated)
 }
 
