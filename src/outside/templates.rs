@@ -1,4 +1,5 @@
 //! interim
+pub mod go;
 use crate::clock::Clock;
 use crate::config::{Config, MailKind};
 use crate::error::Result;
