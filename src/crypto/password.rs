@@ -111,7 +111,7 @@ impl Work {
         match self {
             Self::Bcrypt { cost } => 54 << cost,
             Self::Argon2(cost) => cost.kib_passes() * 36 / 100,
-            Self::Scrypt(cost) => cost.kib() * 25 / 10,
+            Self::Scrypt(cost) => cost.kib() * 15 / 10,
         }
     }
 }
