@@ -2,10 +2,12 @@
 
 pub mod enums;
 pub mod migrations;
-mod pool;
 pub mod private;
 pub mod schema;
+mod connect;
+mod pool;
 mod statement;
+mod target;
 
 pub use pool::{Pool, PooledConn};
 pub use statement::statement;

@@ -30,12 +30,7 @@ fn parses_and_prints_as_go() {
         ("https://x@y@a.b/", "https://x%40y@a.b/", "a.b", ""),
         ("https://a.b/a b", "https://a.b/a%20b", "a.b", ""),
         ("https://a.b/\"<>'", "https://a.b/%22%3C%3E%27", "a.b", ""),
-        (
-            "https://a.b/%2f%e9/é",
-            "https://a.b//%E9/%C3%A9",
-            "a.b",
-            "",
-        ),
+        ("https://a.b/%2f%e9/é", "https://a.b//%E9/%C3%A9", "a.b", ""),
         ("https://a.b/[x]", "https://a.b/[x]", "a.b", ""),
         (
             "https://a.b/|^`{}",
