@@ -1,11 +1,11 @@
 //! The database: pool, migrations, schema, and a private Postgres for `dev` and tests.
 
+mod connect;
 pub mod enums;
 pub mod migrations;
+mod pool;
 pub mod private;
 pub mod schema;
-mod connect;
-mod pool;
 mod statement;
 mod target;
 

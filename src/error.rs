@@ -10,7 +10,9 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 pub use http::StatusCode;
 
 mod code;
+mod sqlstate;
 pub use code::Code;
+pub use sqlstate::sqlstate;
 
 /// What every act and every handler returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -253,13 +255,18 @@ impl Error {
 
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
-        match &error {
+        let away = match &error {
             DieselError::DatabaseError(
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             )
-            | DieselError::BrokenTransactionManager => Self::database_away(error),
-            _ => failed(UNEXPECTED_FAILURE, error),
+            | DieselError::BrokenTransactionManager => true,
+            error => sqlstate::is_away(error),
+        };
+        if away {
+            Self::database_away(error)
+        } else {
+            failed(UNEXPECTED_FAILURE, error)
         }
     }
 }

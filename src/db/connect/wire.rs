@@ -5,7 +5,7 @@
 //! * the SQLSTATE of an error. diesel-async keeps what Diesel has a kind for and forgets the rest, such as the
 //!   `PT403` of an application's trigger. So the bytes of an error that Diesel has no kind for are changed on their
 //!   way up: the name of the routine in Postgres' source, which nobody reads, becomes a column name that is the
-//!   SQLSTATE. [`crate::error::sqlstate`] reads it back.
+//!   SQLSTATE. [`crate::error::sqlstate()`] reads it back.
 //!
 //! It looks at the first five bytes of each message, and at more of errors only.
 

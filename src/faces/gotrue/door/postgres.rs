@@ -4,9 +4,11 @@
 //! `PT403` for a status of its own.
 
 use axum::http::StatusCode;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 use serde::Serialize;
 use tokio_postgres::error::DbError;
+
+use crate::error::sqlstate;
 
 /// A Postgres error as the caller sees it.
 #[derive(Debug, Serialize)]
@@ -32,15 +34,16 @@ pub(super) fn passthrough(cause: &anyhow::Error) -> Option<Passed> {
                 error.detail(),
             );
         }
-        match cause.downcast_ref::<DieselError>() {
-            Some(DieselError::DatabaseError(kind, info)) => passed(
-                sql_state(*kind)?,
-                info.message(),
-                info.hint(),
-                info.details(),
-            ),
-            _ => None,
-        }
+        let error = cause.downcast_ref::<DieselError>()?;
+        let DieselError::DatabaseError(_, info) = error else {
+            return None;
+        };
+        passed(
+            sqlstate(error)?,
+            info.message(),
+            info.hint(),
+            info.details(),
+        )
     })
 }
 
@@ -71,19 +74,6 @@ fn status(code: &str) -> Option<StatusCode> {
         "P0001" | "23000" | "23001" | "23502" | "23503" | "23505" | "23514" | "23P01"
     )
     .then_some(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// What diesel kept of the SQLSTATE.
-fn sql_state(kind: DatabaseErrorKind) -> Option<&'static str> {
-    match kind {
-        DatabaseErrorKind::UniqueViolation => Some("23505"),
-        DatabaseErrorKind::ForeignKeyViolation => Some("23503"),
-        DatabaseErrorKind::NotNullViolation => Some("23502"),
-        DatabaseErrorKind::CheckViolation => Some("23514"),
-        DatabaseErrorKind::RestrictViolation => Some("23001"),
-        DatabaseErrorKind::ExclusionViolation => Some("23P01"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
