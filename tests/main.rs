@@ -13,6 +13,7 @@ mod dev {
 }
 mod clients;
 mod golden;
+mod gotrue;
 mod house;
 mod replay;
 mod support;

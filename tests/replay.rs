@@ -12,8 +12,8 @@ pub mod process;
 pub mod scenario;
 pub mod server;
 mod sources;
+mod specs;
 pub mod standin;
 mod steps;
-mod tokens;
 
 pub use steps::{Failure, replay};

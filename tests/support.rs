@@ -1,9 +1,14 @@
 //! What tests stand on: a database and an app of their own, a clock they set, the mails that were sent.
 
+pub mod app;
 pub mod clock;
 pub mod database;
 pub mod outbox;
+pub mod redact;
+pub mod reply;
 pub mod smtp;
+pub mod token;
+pub mod wire;
 
 /// A variable of the environment `cargo test` runs in.
 #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]

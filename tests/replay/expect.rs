@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use truegate::clock::Timestamp;
 
 use super::placeholders::{self, Names};
-use super::tokens::{self, Keys};
+use crate::support::token::{self, Keys};
 
 /// One place where an answer is not the recorded one.
 #[derive(Debug, Clone)]
@@ -22,7 +22,12 @@ pub struct Difference {
 impl Difference {
     /// Something that did not happen, or could not.
     pub fn failure(why: impl Into<String>) -> Self {
-        Self { pointer: String::new(), expected: String::new(), got: String::new(), why: why.into() }
+        Self {
+            pointer: String::new(),
+            expected: String::new(),
+            got: String::new(),
+            why: why.into(),
+        }
     }
 }
 
@@ -31,8 +36,16 @@ impl fmt::Display for Difference {
         if self.pointer.is_empty() {
             return f.write_str(&self.why);
         }
-        write!(f, "{}: expected {}, got {}", self.pointer, self.expected, self.got)?;
-        if self.why.is_empty() { Ok(()) } else { write!(f, " ({})", self.why) }
+        write!(
+            f,
+            "{}: expected {}, got {}",
+            self.pointer, self.expected, self.got
+        )?;
+        if self.why.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.why)
+        }
     }
 }
 
@@ -47,38 +60,49 @@ pub struct Context<'a> {
 }
 
 /// Compares a whole document; an empty list means that they agree.
-pub fn compare(expect: &Map<String, Value>, got: &Map<String, Value>, context: Context<'_>) -> Vec<Difference> {
+pub fn compare(
+    expect: &Map<String, Value>,
+    got: &Map<String, Value>,
+    context: &mut Context<'_>,
+) -> Vec<Difference> {
     let mut got = Value::Object(got.clone());
     for pointer in context.unordered {
         if let Some(Value::Array(items)) = got.pointer_mut(pointer) {
             items.sort_by_cached_key(Value::to_string);
         }
     }
-    let Value::Object(got) = got else { unreachable!("made above") };
+    let Value::Object(got) = got else {
+        unreachable!("made above")
+    };
 
-    let mut comparison =
-        Comparison { names: context.names, now: context.now, tokens: BTreeMap::new(), found: Vec::new() };
+    let mut comparison = Comparison {
+        context,
+        tokens: BTreeMap::new(),
+        found: Vec::new(),
+    };
     // Headers last: `<head:rt:1>` knows its token from the body.
-    let mut members: Vec<&String> = expect.keys().chain(got.keys().filter(|key| !expect.contains_key(*key))).collect();
+    let mut members: Vec<&String> = expect
+        .keys()
+        .chain(got.keys().filter(|key| !expect.contains_key(*key)))
+        .collect();
     members.sort_by_key(|key| (*key == "headers", *key));
     for member in members.into_iter().filter(|key| *key != "jwts") {
         comparison.member(&format!("/{member}"), expect.get(member), got.get(member));
     }
     if let Some(Value::Object(expected)) = expect.get("jwts") {
-        comparison.tokens(expected, context.keys);
+        comparison.tokens(expected);
     }
     comparison.found
 }
 
-struct Comparison<'a> {
-    names: &'a mut Names,
-    now: Timestamp,
+struct Comparison<'a, 'b> {
+    context: &'a mut Context<'b>,
     /// The tokens found, by their number within the step.
     tokens: BTreeMap<u32, String>,
     found: Vec<Difference>,
 }
 
-impl Comparison<'_> {
+impl Comparison<'_, '_> {
     fn member(&mut self, at: &str, want: Option<&Value>, got: Option<&Value>) {
         match (want, got) {
             (Some(want), Some(got)) => self.value(at, want, got),
@@ -106,13 +130,20 @@ impl Comparison<'_> {
             (Value::Array(want), Value::Array(got)) => {
                 if want.len() != got.len() {
                     let expected = format!("{} items", want.len());
-                    self.differ(at, &expected, &format!("{}: {}", got.len(), short(&got.clone().into())), "");
+                    self.differ(
+                        at,
+                        &expected,
+                        &format!("{}: {}", got.len(), short(&got.clone().into())),
+                        "",
+                    );
                 }
                 for (index, (want, got)) in want.iter().zip(got).enumerate() {
                     self.value(&format!("{at}/{index}"), want, got);
                 }
             }
-            (Value::String(text), _) if placeholders::contains_placeholder(text) => self.text(at, text, got),
+            (Value::String(text), _) if placeholders::contains_placeholder(text) => {
+                self.text(at, text, got);
+            }
             (Value::Number(want_number), Value::Number(got_number)) => {
                 // 1 and 1.0 are one number.
                 if want_number != got_number && want_number.as_f64() != got_number.as_f64() {
@@ -126,24 +157,31 @@ impl Comparison<'_> {
 
     fn text(&mut self, at: &str, want: &str, got: &Value) {
         let text = match got {
-            Value::Number(number) if placeholders::is_number(want) && !number.is_f64() => number.to_string(),
+            Value::Number(number) if placeholders::is_number(want) && !number.is_f64() => {
+                number.to_string()
+            }
             Value::String(text) if !placeholders::is_number(want) => text.clone(),
             _ => return self.differ(at, want, &short(got), "another type"),
         };
-        match self.names.fits(want, &text, self.now) {
+        match self.context.names.fits(want, &text, self.context.now) {
             Ok(tokens) => self.tokens.extend(tokens),
             Err(why) => self.differ(at, &cut(want), &short(got), &why),
         }
     }
 
     /// Header, claims and signature of each token; a claim may hold a further token.
-    fn tokens(&mut self, expected: &Map<String, Value>, keys: &Keys) {
-        let mut expected: Vec<(u32, &Value)> = expected.iter().map(|(n, want)| (n.parse().unwrap(), want)).collect();
+    fn tokens(&mut self, expected: &Map<String, Value>) {
+        let mut expected: Vec<(u32, &Value)> = expected
+            .iter()
+            .map(|(n, want)| (n.parse().unwrap(), want))
+            .collect();
         expected.sort_by_key(|(number, _)| *number);
         for (number, want) in expected {
             // A token that was not found has been reported where it should have stood.
-            let Some(token) = self.tokens.get(&number).cloned() else { continue };
-            match tokens::open(&token, keys) {
+            let Some(token) = self.tokens.get(&number).cloned() else {
+                continue;
+            };
+            match token::open(&token, self.context.keys) {
                 Some(got) => self.value(&format!("/jwts/{number}"), want, &got),
                 None => self.differ(&format!("/jwts/{number}"), "a JSON Web Token", &token, ""),
             }
@@ -151,8 +189,14 @@ impl Comparison<'_> {
     }
 
     fn differ(&mut self, pointer: &str, expected: &str, got: &str, why: &str) {
-        let (pointer, expected, got, why) = (pointer.into(), expected.into(), got.into(), why.into());
-        self.found.push(Difference { pointer, expected, got, why });
+        let (pointer, expected, got, why) =
+            (pointer.into(), expected.into(), got.into(), why.into());
+        self.found.push(Difference {
+            pointer,
+            expected,
+            got,
+            why,
+        });
     }
 }
 
@@ -174,13 +218,17 @@ mod tests {
     use super::*;
 
     fn differences(want: &Value, got: &Value, unordered: &[String]) -> Vec<String> {
-        let context = Context {
+        let mut context = Context {
             names: &mut Names::default(),
             keys: &Keys::default(),
             now: chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
             unordered,
         };
-        let found = compare(want.as_object().unwrap(), got.as_object().unwrap(), context);
+        let found = compare(
+            want.as_object().unwrap(),
+            got.as_object().unwrap(),
+            &mut context,
+        );
         found.iter().map(ToString::to_string).collect()
     }
 
@@ -205,7 +253,12 @@ mod tests {
     fn numbers_are_not_texts() {
         let want = json!({"body": {"exp": "<unix:now>", "in": "<approx:60>", "code": "<otp:1>"}});
         assert!(
-            differences(&want, &json!({"body": {"exp": 1_800_000_000, "in": 59, "code": "123456"}}), &[]).is_empty()
+            differences(
+                &want,
+                &json!({"body": {"exp": 1_800_000_000, "in": 59, "code": "123456"}}),
+                &[]
+            )
+            .is_empty()
         );
         let got = json!({"body": {"exp": "1800000000", "in": 60.0, "code": 123_456}});
         assert_eq!(differences(&want, &got, &[]).len(), 3);

@@ -26,22 +26,31 @@ pub fn tell(scenario: &mut Scenario, seed: u64, excused: &BTreeSet<usize>) -> St
     }
     let index = steps[chance.below(steps.len())];
     let mut expect = scenario.steps[index].expect();
-    let what = change(&mut expect, kind, own_words, &mut chance);
+    let Some(what) = change(&mut expect, kind, own_words, &mut chance) else {
+        scenario.mails_left += 1;
+        return "one more unread mail".into();
+    };
     scenario.steps[index].set_expect(&expect);
     format!("step {}: {what}", index + 1)
 }
 
-fn change(expect: &mut Map<String, Value>, kind: usize, own_words: bool, chance: &mut Chance) -> String {
+/// Changes a document in one place; nothing when there is no such place.
+fn change(
+    expect: &mut Map<String, Value>,
+    kind: usize,
+    own_words: bool,
+    chance: &mut Chance,
+) -> Option<String> {
     let has_status = expect.contains_key("status");
     if let Some(Value::Object(body)) = expect.get_mut("body") {
         if kind == 1 {
             body.insert("made_up".into(), 1.into());
-            return "one more member".into();
+            return Some("one more member".into());
         }
         if kind == 2 && !body.is_empty() {
             let name = body.keys().nth(chance.below(body.len())).unwrap().clone();
             body.remove(&name);
-            return format!("no member {name}");
+            return Some(format!("no member {name}"));
         }
     }
     if let Some(Value::Object(headers)) = expect.get_mut("headers")
@@ -49,15 +58,20 @@ fn change(expect: &mut Map<String, Value>, kind: usize, own_words: bool, chance:
         && has_status
     {
         headers.insert("retry-after".into(), "1".into());
-        return "one more header".into();
+        return Some("one more header".into());
     }
     let mut leaves = Vec::new();
     for (name, value) in expect.iter() {
         // Of a mail in the server's own words only the links count.
-        let counts = !(own_words && expect.contains_key("subject") && ["html", "type"].contains(&name.as_str()));
+        let counts = !(own_words
+            && expect.contains_key("subject")
+            && ["html", "type"].contains(&name.as_str()));
         if counts {
             collect_leaves(value, &format!("/{}", escape(name)), &mut leaves);
         }
+    }
+    if leaves.is_empty() {
+        return None;
     }
     let pointer = leaves.swap_remove(chance.below(leaves.len()));
     let mut whole = Value::Object(std::mem::take(expect));
@@ -68,17 +82,21 @@ fn change(expect: &mut Map<String, Value>, kind: usize, own_words: bool, chance:
     if let Value::Object(changed) = whole {
         *expect = changed;
     }
-    what
+    Some(what)
 }
 
 /// The places of all values that a comparison can find wrong.
 fn collect_leaves(value: &Value, at: &str, leaves: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(name, member)| collect_leaves(member, &format!("{at}/{}", escape(name)), leaves));
+            for (name, member) in members {
+                collect_leaves(member, &format!("{at}/{}", escape(name)), leaves);
+            }
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| collect_leaves(item, &format!("{at}/{index}"), leaves));
+            for (index, item) in items.iter().enumerate() {
+                collect_leaves(item, &format!("{at}/{index}"), leaves);
+            }
         }
         Value::String(text) if text.contains("<any:") || text.contains(":any>") => {}
         _ => leaves.push(at.to_owned()),
@@ -93,7 +111,9 @@ fn lie(value: &Value) -> Value {
     match value {
         Value::Bool(truth) => (!truth).into(),
         Value::Null => "x".into(),
-        Value::Number(number) => (number.as_f64().unwrap() + 1.0).into(),
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| "x".into(), |number| (number + 1).into()),
         Value::String(text) if text == "<time:now>" => "<time:now-86400>".into(),
         Value::String(text) if text.starts_with("<time:now") => "<time:now>".into(),
         Value::String(text) if text.starts_with("<unix:now") => "<unix:now+777600>".into(),
@@ -103,7 +123,7 @@ fn lie(value: &Value) -> Value {
     }
 }
 
-/// The same numbers for the same seed (SplitMix64).
+/// The same numbers for the same seed (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {

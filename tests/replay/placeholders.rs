@@ -2,6 +2,7 @@
 //! value wherever it returns; different numbers stand for different values.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex};
 
 use chrono::{DateTime, NaiveDateTime};
@@ -15,22 +16,37 @@ const APPROX_TOLERANCE: i64 = 5;
 
 /// Each kind of placeholder and the form of its values.
 const FORMS: [(&str, &str); 17] = [
-    ("uuid", "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
-    ("time", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{0,8}[1-9])?Z"),
-    ("pgtime", r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:\+00)?"),
+    (
+        "uuid",
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    ),
+    (
+        "time",
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{0,8}[1-9])?Z",
+    ),
+    (
+        "pgtime",
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:\+00)?",
+    ),
     ("unix", "[0-9]{10}"),
     ("hash", "[0-9a-f]{56}"),
     ("rt", "[a-z2-7]{12}"),
     ("rt2", "[A-Za-z0-9_-]{51,62}"),
     ("head", "[A-Za-z0-9_-]{5}"),
-    ("jwt", r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
+    (
+        "jwt",
+        r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",
+    ),
     ("otp", "[0-9]{6,10}"),
     ("approx", "[0-9]+"),
     ("b32", "[A-Z2-7]{32}"),
     ("aid", "[a-z2-7]{32}"),
     ("b43", "[A-Za-z0-9_-]{43}"),
     ("samlid", "id-[0-9a-f]{40}"),
-    ("bcrypt", r#"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$argon2id\$[^\s"]+"#),
+    (
+        "bcrypt",
+        r#"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$argon2id\$[^\s"]+"#,
+    ),
     ("any", "(?s:.*)"),
 ];
 
@@ -44,7 +60,10 @@ static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::
 
 fn compiled(pattern: String) -> Regex {
     let mut cache = COMPILED.lock().unwrap();
-    cache.entry(pattern).or_insert_with_key(|pattern| Regex::new(pattern).unwrap()).clone()
+    cache
+        .entry(pattern)
+        .or_insert_with_key(|pattern| Regex::new(pattern).unwrap())
+        .clone()
 }
 
 /// True when the text holds at least one placeholder.
@@ -55,7 +74,9 @@ pub fn contains_placeholder(text: &str) -> bool {
 /// True when the text is one placeholder whose value is a number in JSON.
 pub fn is_number(text: &str) -> bool {
     (text.starts_with("<unix:") || text.starts_with("<approx:"))
-        && PLACEHOLDER.find(text).is_some_and(|found| found.len() == text.len())
+        && PLACEHOLDER
+            .find(text)
+            .is_some_and(|found| found.len() == text.len())
 }
 
 /// What the placeholders of one scenario stand for.
@@ -69,27 +90,46 @@ pub struct Names {
 
 impl Names {
     pub fn new(patterns: &HashMap<String, String>) -> Self {
-        let patterns = patterns.iter().map(|(name, form)| (format!("x-{name}"), form.clone())).collect();
-        Self { patterns, ..Self::default() }
+        let patterns = patterns
+            .iter()
+            .map(|(name, form)| (format!("x-{name}"), form.clone()))
+            .collect();
+        Self {
+            patterns,
+            ..Self::default()
+        }
     }
 
     fn form(&self, kind: &str) -> &str {
         if let Some((_, form)) = FORMS.iter().find(|(name, _)| *name == kind) {
             return form;
         }
-        self.patterns.get(kind).unwrap_or_else(|| panic!("the scenario has no pattern for <{kind}:..>"))
+        self.patterns
+            .get(kind)
+            .unwrap_or_else(|| panic!("the scenario has no pattern for <{kind}:..>"))
     }
 
     /// Compares a text with a recorded one. Returns the JSON Web Tokens found, by their number,
     /// or why it does not fit.
-    pub fn fits(&mut self, want: &str, got: &str, now: Timestamp) -> Result<Vec<(u32, String)>, String> {
+    pub fn fits(
+        &mut self,
+        want: &str,
+        got: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(u32, String)>, String> {
         let mut pattern = String::from(r"\A");
         let mut placeholders = Vec::new();
         let mut end = 0;
         for found in PLACEHOLDER.captures_iter(want) {
             let whole = found.get(0).unwrap();
             pattern += &regex::escape(&want[end..whole.start()]);
-            pattern += &format!("(?P<v{}>{})", placeholders.len(), self.form(&found[1]));
+            write!(
+                pattern,
+                "(?P<v{}>{})",
+                placeholders.len(),
+                self.form(&found[1])
+            )
+            .unwrap();
             placeholders.push((found[1].to_owned(), found[2].to_owned()));
             end = whole.end();
         }
@@ -114,9 +154,12 @@ impl Names {
         match kind {
             "any" | "bcrypt" => true,
             "unix" => is_moment(argument, value.parse().unwrap(), now),
-            "time" | "pgtime" => seconds(value).is_some_and(|moment| is_moment(argument, moment, now)),
+            "time" | "pgtime" => {
+                seconds(value).is_some_and(|moment| is_moment(argument, moment, now))
+            }
             "approx" => {
-                let (value, argument): (i64, i64) = (value.parse().unwrap(), argument.parse().unwrap());
+                let (value, argument): (i64, i64) =
+                    (value.parse().unwrap(), argument.parse().unwrap());
                 (value - argument).abs() <= APPROX_TOLERANCE
             }
             "head" => {
@@ -157,7 +200,10 @@ fn seconds(text: &str) -> Option<f64> {
     Some(epoch_seconds(moment.and_utc()))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 fit into 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds since 1970 fit into 53 bits"
+)]
 fn epoch_seconds(moment: DateTime<chrono::Utc>) -> f64 {
     moment.timestamp_micros() as f64 / 1e6
 }
@@ -168,7 +214,11 @@ fn is_moment(argument: &str, seconds: f64, now: Timestamp) -> bool {
         return true;
     }
     let offset = argument.strip_prefix("now").unwrap();
-    let offset: f64 = if offset.is_empty() { 0.0 } else { offset.parse().unwrap() };
+    let offset: f64 = if offset.is_empty() {
+        0.0
+    } else {
+        offset.parse().unwrap()
+    };
     (seconds - epoch_seconds(now) - offset).abs() <= MOMENT_TOLERANCE
 }
 
@@ -198,9 +248,16 @@ mod tests {
         assert!(fits(&mut names, "<unix:now+60>", "1800000075"));
         assert!(!fits(&mut names, "<unix:now+60>", "1800000076"));
         assert!(fits(&mut names, "<time:now>", "2027-01-15T08:00:00.5Z"));
-        assert!(!fits(&mut names, "<time:now>", "2027-01-15T08:00:00.50Z"), "no trailing zero");
+        assert!(
+            !fits(&mut names, "<time:now>", "2027-01-15T08:00:00.50Z"),
+            "no trailing zero"
+        );
         assert!(!fits(&mut names, "<time:now>", "2027-01-15T08:00:16Z"));
-        assert!(fits(&mut names, "<pgtime:now-60>", "2027-01-15 07:59:00.000001+00"));
+        assert!(fits(
+            &mut names,
+            "<pgtime:now-60>",
+            "2027-01-15 07:59:00.000001+00"
+        ));
         assert!(fits(&mut names, "<time:any>", "1970-01-01T00:00:00Z"));
     }
 

@@ -2,6 +2,7 @@
 //! replays everything against the built binary, or against a GoTrue to prove that the replayer is right.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,6 @@ use chrono::TimeDelta;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use truegate::clock::{Clock as _, SystemClock, Timestamp};
 
 use super::server::{Answer, Request};
 use crate::support::database::Database;
@@ -38,14 +38,22 @@ pub fn command() -> Option<String> {
 }
 
 impl Process {
-    pub async fn start(environment: HashMap<String, String>, database: &Database) -> Result<Self, String> {
+    pub async fn start(
+        command: &str,
+        environment: HashMap<String, String>,
+        database: &Database,
+    ) -> Result<Self, String> {
         let outbox = Outbox::default();
         let smtp = Smtp::start(outbox.clone()).await;
         let port = free_port().await;
         let mut child = Command::new("sh")
-            .args(["-c", &format!("exec {}", command().unwrap())])
+            .args(["-c", &format!("exec {command}")])
             .env_clear()
-            .envs(["PATH", "HOME"].into_iter().filter_map(|name| Some((name, variable(name)?))))
+            .envs(
+                ["PATH", "HOME"]
+                    .into_iter()
+                    .filter_map(|name| Some((name, variable(name)?))),
+            )
             .env("TZ", "UTC")
             .env("GOTRUE_SMTP_HOST", smtp.address.ip().to_string())
             .env("GOTRUE_SMTP_PORT", smtp.address.port().to_string())
@@ -61,8 +69,16 @@ impl Process {
             .map_err(|error| error.to_string())?;
 
         let started = Instant::now();
-        let health = Request { method: http::Method::GET, path: "/health".into(), headers: vec![], body: "".into() };
-        while !exchange(port, &health).await.is_ok_and(|answer| answer.status == 200) {
+        let health = Request {
+            method: http::Method::GET,
+            path: "/health".into(),
+            headers: vec![],
+            body: "".into(),
+        };
+        while !exchange(port, &health)
+            .await
+            .is_ok_and(|answer| answer.status == 200)
+        {
             if let Some(status) = child.try_wait().unwrap() {
                 return Err(format!("the server ended at once: {status}"));
             }
@@ -71,21 +87,18 @@ impl Process {
             }
             pause(Duration::from_millis(10)).await;
         }
-        Ok(Self { port, outbox, _smtp: smtp, _child: child })
+        Ok(Self {
+            port,
+            outbox,
+            _smtp: smtp,
+            _child: child,
+        })
     }
 
     pub async fn send(&self, request: &Request) -> Result<Answer, String> {
-        exchange(self.port, request).await.map_err(|error| error.to_string())
-    }
-
-    #[expect(clippy::unused_self, reason = "its clock is the machine's")]
-    pub fn now(&self) -> Timestamp {
-        SystemClock.now()
-    }
-
-    #[expect(clippy::unused_self, reason = "its clock is the machine's")]
-    pub async fn wait(&self, time: TimeDelta) {
-        pause(time.to_std().unwrap()).await;
+        exchange(self.port, request)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     pub async fn take_mail(&self, to: Option<&str>) -> Option<Mail> {
@@ -109,29 +122,41 @@ impl Process {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "another process is not ours to wake")]
+/// Lets time pass where the clock is the machine's.
+pub async fn wait(time: TimeDelta) {
+    pause(time.to_std().unwrap()).await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is not ours to wake"
+)]
 async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
 async fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// One request on a connection of its own, written by hand so that nothing in it is made tidy on the way.
 async fn exchange(port: u16, request: &Request) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let mut head = format!("{} {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n", request.method, request.path);
-<<<<<<< HEAD
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n",
+        request.method, request.path
+    );
     head += "Connection: close\r\n";
-=======
-    head += "Connection: close\r\nUser-Agent: replay\r\n";
->>>>>>> main
     for (name, value) in &request.headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     if !request.body.is_empty() || ["POST", "PUT", "PATCH"].contains(&request.method.as_str()) {
-        head += &format!("Content-Length: {}\r\n", request.body.len());
+        write!(head, "Content-Length: {}\r\n", request.body.len()).unwrap();
     }
     head += "\r\n";
     stream.write_all(head.as_bytes()).await?;
@@ -159,14 +184,22 @@ fn read_answer(bytes: &[u8]) -> Option<Answer> {
         Some(_) => unchunk(body)?,
         None => body.to_vec(),
     };
-    Some(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Answer {
+        status,
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?, 16).ok()?;
+        let size = usize::from_str_radix(
+            std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?,
+            16,
+        )
+        .ok()?;
         if size == 0 {
             return Some(body);
         }

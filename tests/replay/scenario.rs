@@ -46,12 +46,18 @@ const ASIDES: [&str; 6] = ["exact", "expect", "note", "save", "unordered", "vola
 impl Step {
     /// What this step does: the one member that is no aside, and its text.
     pub fn action(&self) -> (&str, &str) {
-        let (name, action) = self.0.iter().find(|(name, _)| !ASIDES.contains(&name.as_str())).unwrap();
+        let (name, action) = self
+            .0
+            .iter()
+            .find(|(name, _)| !ASIDES.contains(&name.as_str()))
+            .unwrap();
         (name, action.get())
     }
 
     fn aside<T: Default + serde::de::DeserializeOwned>(&self, name: &str) -> T {
-        self.0.get(name).map_or_else(T::default, |text| serde_json::from_str(text.get()).unwrap())
+        self.0
+            .get(name)
+            .map_or_else(T::default, |text| serde_json::from_str(text.get()).unwrap())
     }
 
     pub fn expect(&self) -> Map<String, Value> {
@@ -74,7 +80,10 @@ impl Step {
 
     /// Replaces what is expected: for the lies of the soundness test.
     pub fn set_expect(&mut self, expect: &Map<String, Value>) {
-        self.0.insert("expect".into(), serde_json::value::to_raw_value(expect).unwrap());
+        self.0.insert(
+            "expect".into(),
+            serde_json::value::to_raw_value(expect).unwrap(),
+        );
     }
 
     /// The step in a few words.
@@ -82,7 +91,11 @@ impl Step {
         let (name, text) = self.action();
         let value: Value = serde_json::from_str(text).unwrap();
         let words = match name {
-            "http" => format!("{} {}", value["method"].as_str().unwrap(), value["path"].as_str().unwrap()),
+            "http" => format!(
+                "{} {}",
+                value["method"].as_str().unwrap(),
+                value["path"].as_str().unwrap()
+            ),
             _ => format!("{name} {value}"),
         };
         words.chars().take(100).collect()
@@ -92,9 +105,16 @@ impl Step {
 /// The text of each scenario by area and name.
 static TEXTS: LazyLock<BTreeMap<String, BTreeMap<String, String>>> = LazyLock::new(|| {
     let mut areas = BTreeMap::new();
-    for area in std::fs::read_dir(folder()).unwrap().map(Result::unwrap).filter(|area| area.path().is_dir()) {
+    for area in std::fs::read_dir(folder())
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|area| area.path().is_dir())
+    {
         let mut texts = BTreeMap::new();
-        for file in std::fs::read_dir(area.path()).unwrap().map(|file| file.unwrap().path()) {
+        for file in std::fs::read_dir(area.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+        {
             let text = std::fs::read_to_string(&file).unwrap();
             if text.contains("\"steps\":") {
                 texts.insert(file.file_stem().unwrap().to_str().unwrap().to_owned(), text);
@@ -124,20 +144,29 @@ pub fn areas() -> impl Iterator<Item = &'static str> {
 
 /// The names of an area's scenarios.
 pub fn names(area: &str) -> impl Iterator<Item = &'static str> {
-    TEXTS.get(area).into_iter().flat_map(|texts| texts.keys().map(String::as_str))
+    TEXTS
+        .get(area)
+        .into_iter()
+        .flat_map(|texts| texts.keys().map(String::as_str))
 }
 
 impl Scenario {
     /// Reads a scenario for a replay with this stand-in.
     pub fn read(area: &str, name: &str, standin: &Standin) -> Self {
         let scenario: Self = serde_json::from_str(&standin.own_ports(&TEXTS[area][name])).unwrap();
-        assert_eq!((scenario.area.as_str(), scenario.name.as_str()), (area, name), "a file is named after its scenario");
+        assert_eq!(
+            (scenario.area.as_str(), scenario.name.as_str()),
+            (area, name),
+            "a file is named after its scenario"
+        );
         scenario
     }
 
     /// True when this scenario brings templates for its mails.
     pub fn sets_templates(&self) -> bool {
-        self.env.keys().any(|name| name.starts_with("GOTRUE_MAILER_TEMPLATES_"))
+        self.env
+            .keys()
+            .any(|name| name.starts_with("GOTRUE_MAILER_TEMPLATES_"))
     }
 
     /// The environment of the server: the base, the profile, and what this scenario changes.
@@ -159,19 +188,20 @@ impl Scenario {
     }
 }
 
-static WHOLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""\{\{json:([\w.-]+)\}\}""#).unwrap());
+static WHOLE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#""\{\{json:([\w.-]+)\}\}""#).unwrap());
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{\{([\w.-]+)\}\}").unwrap());
 
 /// Puts saved values into the text of a step, which is JSON and stays JSON: `"{{json:name}}"` becomes the value,
 /// `{{name}}` inside a string becomes its text. The error is the name that nobody saved.
 pub fn fill(text: &str, saved: &HashMap<String, String>) -> Result<String, String> {
     let mut gone = None;
-    let mut look_up = |found: &Captures<'_>, render: fn(&str) -> String| match saved.get(&found[1]) {
-        Some(value) => render(value),
-        None => {
-            gone.get_or_insert_with(|| found[1].to_owned());
-            String::new()
+    let mut look_up = |found: &Captures<'_>, render: fn(&str) -> String| {
+        if let Some(value) = saved.get(&found[1]) {
+            return render(value);
         }
+        gone.get_or_insert_with(|| found[1].to_owned());
+        String::new()
     };
     let text = WHOLE.replace_all(text, |found: &Captures<'_>| look_up(found, str::to_owned));
     let text = INSIDE.replace_all(&text, |found: &Captures<'_>| {
@@ -192,8 +222,14 @@ mod tests {
 
     #[test]
     fn names_are_put_in_as_text_or_whole() {
-        let saved = HashMap::from([("a".to_owned(), "x\"".to_owned()), ("b".to_owned(), "[1]".to_owned())]);
-        assert_eq!(fill(r#"{"{{a}}": ["{{json:b}}", "-{{b}}-"]}"#, &saved).unwrap(), r#"{"x\"": [[1], "-[1]-"]}"#);
+        let saved = HashMap::from([
+            ("a".to_owned(), "x\"".to_owned()),
+            ("b".to_owned(), "[1]".to_owned()),
+        ]);
+        assert_eq!(
+            fill(r#"{"{{a}}": ["{{json:b}}", "-{{b}}-"]}"#, &saved).unwrap(),
+            r#"{"x\"": [[1], "-[1]-"]}"#
+        );
         assert_eq!(fill(r#""{{ .Token }} {{c}}""#, &saved), Err("c".into()));
     }
 }

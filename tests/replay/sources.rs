@@ -24,7 +24,9 @@ impl Got<'_> {
                 Some(text(body.pointer(argument)?))
             }
             (Self::Answer(answer), "header") => answer.header(argument).map(ToOwned::to_owned),
-            (Self::Answer(answer), "query") => parameter(query(answer.header("location")?)?, argument),
+            (Self::Answer(answer), "query") => {
+                parameter(query(answer.header("location")?)?, argument)
+            }
             (Self::Answer(answer), "fragment") => {
                 parameter(answer.header("location")?.split_once('#')?.1, argument)
             }
@@ -33,7 +35,11 @@ impl Got<'_> {
             (Self::Mail(mail), "code") => mail.code(),
             (Self::Mail(mail), "link") => {
                 let link = mail.links().into_iter().next()?;
-                if argument.is_empty() { Some(link) } else { parameter(query(&link)?, argument) }
+                if argument.is_empty() {
+                    Some(link)
+                } else {
+                    parameter(query(&link)?, argument)
+                }
             }
             (Self::Mail(mail), "path") => {
                 let link = mail.links().into_iter().next()?;
@@ -47,7 +53,9 @@ impl Got<'_> {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
 fn query(url: &str) -> Option<&str> {
@@ -56,7 +64,9 @@ fn query(url: &str) -> Option<&str> {
 
 fn parameter(pairs: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(pairs.as_bytes());
-    pairs.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.into_owned())
+    pairs
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
 }
 
 fn first_group(pattern: &str, text: &str) -> Option<String> {

@@ -26,8 +26,16 @@ const RECORDED_PORT: u16 = 16090;
 
 /// The stand-in's keys: `jwk` signs ID tokens, `idp_cert` belongs to its SAML provider.
 static KEYS: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(&std::fs::read_to_string(scenario::folder().join("standin/keys.json")).unwrap()).unwrap()
+    serde_json::from_str(
+        &std::fs::read_to_string(scenario::folder().join("standin/keys.json")).unwrap(),
+    )
+    .unwrap()
 });
+
+/// The key that signs its ID tokens.
+pub fn jwk() -> &'static Value {
+    &KEYS["jwk"]
+}
 
 /// Listens until it is dropped.
 pub struct Standin {
@@ -87,7 +95,11 @@ impl Standin {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let listening = tokio::spawn(listen(listener, state.clone()));
-        Self { address, state, listening }
+        Self {
+            address,
+            state,
+            listening,
+        }
     }
 
     /// What `{{name}}` stands for in steps and environments.
@@ -96,21 +108,29 @@ impl Standin {
         [
             ("standin", format!("http://{http}")),
             ("standin_tls", format!("https://127.0.0.1:{https}")),
-            ("standin_ca", scenario::folder().join("standin/ca.pem").to_str().unwrap().to_owned()),
+            (
+                "standin_ca",
+                scenario::folder()
+                    .join("standin/ca.pem")
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            ),
             ("idp_cert", KEYS["idp_cert"].as_str().unwrap().to_owned()),
         ]
-    }
-
-    /// The key that signs its ID tokens.
-    pub fn jwk(&self) -> &'static Value {
-        &KEYS["jwk"]
     }
 
     /// A recording that names this stand-in instead of the one that was recorded.
     pub fn own_ports(&self, text: &str) -> String {
         let port = self.address.port();
-        text.replace(&format!("127.0.0.1:{RECORDED_PORT}"), &format!("127.0.0.1:{port}"))
-            .replace(&format!("127.0.0.1%3A{RECORDED_PORT}"), &format!("127.0.0.1%3A{port}"))
+        text.replace(
+            &format!("127.0.0.1:{RECORDED_PORT}"),
+            &format!("127.0.0.1:{port}"),
+        )
+        .replace(
+            &format!("127.0.0.1%3A{RECORDED_PORT}"),
+            &format!("127.0.0.1%3A{port}"),
+        )
     }
 
     pub fn declare(&self, declaration: Declaration) {
@@ -148,7 +168,10 @@ async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
         let service = service_fn(move |request| answer(state.clone(), base.clone(), request));
         tokio::spawn(async move {
             // A client that hangs up early is the client's affair.
-            auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+            auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
         });
     }
 }
@@ -162,10 +185,19 @@ async fn answer(
     let body = body.collect().await?.to_bytes();
     let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
     let query = head.uri.query().map(ToOwned::to_owned);
-    let received = Received { method, path, query, headers: head.headers, body: body.clone() };
+    let received = Received {
+        method,
+        path,
+        query,
+        headers: head.headers,
+        body: body.clone(),
+    };
     let answer = choose(&mut state.lock().unwrap(), &base, received);
     if let Some(seconds) = answer.delay {
-        #[expect(clippy::disallowed_methods, reason = "a slow server is what the scenario asks for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a slow server is what the scenario asks for"
+        )]
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     }
     Ok(render(answer, &body))
@@ -182,20 +214,30 @@ fn choose(state: &mut State, base: &str, received: Received) -> Answer {
     let turn = *asked;
     *asked += 1;
     state.requests.push(received);
-    declared.and_then(|mut answers| answers.drain(..).take(turn + 1).last()).unwrap_or_else(no_such_route)
+    declared
+        .and_then(|mut answers| answers.drain(..).take(turn + 1).next_back())
+        .unwrap_or_else(no_such_route)
 }
 
 fn no_such_route() -> Answer {
-    Answer { status: Some(404), text: Some("no such route".into()), ..Answer::default() }
+    Answer {
+        status: Some(404),
+        text: Some("no such route".into()),
+        ..Answer::default()
+    }
 }
 
-/// OpenID discovery below any path, and the keys.
+/// Discovery documents below any path, and the keys.
 fn built_in(path: &str, base: &str) -> Option<Answer> {
     let document = if path == "/jwks.json" {
-        let public = ["kty", "kid", "alg", "use", "n", "e"].map(|name| (name.to_owned(), KEYS["jwk"][name].clone()));
+        let public = ["kty", "kid", "alg", "use", "n", "e"]
+            .map(|name| (name.to_owned(), KEYS["jwk"][name].clone()));
         json!({"keys": [Map::from_iter(public)]})
     } else {
-        let issuer = format!("{base}{}", path.strip_suffix("/.well-known/openid-configuration")?);
+        let issuer = format!(
+            "{base}{}",
+            path.strip_suffix("/.well-known/openid-configuration")?
+        );
         json!({
             "authorization_endpoint": format!("{issuer}/authorize"),
             "token_endpoint": format!("{issuer}/token"),
@@ -207,22 +249,39 @@ fn built_in(path: &str, base: &str) -> Option<Answer> {
             "id_token_signing_alg_values_supported": ["RS256"],
         })
     };
-    Some(Answer { json: Some(document), ..Answer::default() })
+    Some(Answer {
+        json: Some(document),
+        ..Answer::default()
+    })
 }
 
 fn render(answer: Answer, request: &[u8]) -> Response<Full<Bytes>> {
     let (kind, body) = match (answer.json, answer.form) {
         (Some(value), _) => ("application/json", echo(value, request).to_string()),
         (None, Some(form)) => {
-            let pairs = form.iter().map(|(name, value)| (name, value.as_str().unwrap_or_default()));
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            let pairs = form
+                .iter()
+                .map(|(name, value)| (name, value.as_str().unwrap_or_default()));
+            let body = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(pairs)
+                .finish();
             ("application/x-www-form-urlencoded", body)
         }
-        (None, None) => ("text/plain", answer.text.unwrap_or_default().repeat(answer.times.unwrap_or(1))),
+        (None, None) => (
+            "text/plain",
+            answer
+                .text
+                .unwrap_or_default()
+                .repeat(answer.times.unwrap_or(1)),
+        ),
     };
     let status = answer.status.unwrap_or(200);
     let mut response = Response::builder().status(status);
-    if !answer.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
+    if !answer
+        .headers
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case("content-type"))
+    {
         response = response.header("content-type", kind);
     }
     for (name, value) in answer.headers {
@@ -230,14 +289,21 @@ fn render(answer: Answer, request: &[u8]) -> Response<Full<Bytes>> {
             response = response.header(name, value);
         }
     }
-    let body = if matches!(status, 204 | 304) { String::new() } else { body };
+    let body = if matches!(status, 204 | 304) {
+        String::new()
+    } else {
+        body
+    };
     response.body(Full::new(body.into())).unwrap()
 }
 
 /// `"<request:/pointer>"` becomes that part of the request's JSON; a member named `...` is spread into its object.
 fn echo(value: Value, request: &[u8]) -> Value {
     match value {
-        Value::String(text) => match text.strip_prefix("<request:").and_then(|rest| rest.strip_suffix('>')) {
+        Value::String(text) => match text
+            .strip_prefix("<request:")
+            .and_then(|rest| rest.strip_suffix('>'))
+        {
             Some(pointer) => {
                 let request: Value = serde_json::from_slice(request).unwrap_or_default();
                 request.pointer(pointer).cloned().unwrap_or_default()

@@ -2,27 +2,21 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use chrono::TimeDelta;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, SimpleQueryMessage};
-use url::form_urlencoded;
 
 use super::documents::{object, replace_words};
 use super::expect::{Context, Difference, compare};
 use super::placeholders::Names;
 use super::scenario::{Scenario, Step, fill};
-use super::server::{Request, Server};
+use super::server::Server;
 use super::sources::Got;
-use super::standin::Standin;
-use super::tokens::{Keys, Recipe};
+use super::specs::{Http, Look, Named, Wanted};
+use super::standin::{self, Standin};
 use crate::support::database::Database;
-
-/// The client of the recordings: sessions remember it.
-const USER_AGENT: &str = "twin";
+use crate::support::token::{Keys, Recipe};
 
 /// A step that did not do what it did when it was recorded.
 pub struct Failure {
@@ -34,21 +28,40 @@ pub struct Failure {
 }
 
 /// Replays a scenario on a database that is empty but migrated. `patient` goes on after a failure.
-pub async fn replay(scenario: &Scenario, standin: &Standin, database: &Database, patient: bool) -> Vec<Failure> {
+pub async fn replay(
+    scenario: &Scenario,
+    standin: &Standin,
+    database: &Database,
+    patient: bool,
+) -> Vec<Failure> {
     let environment = scenario.environment(standin);
     let keys = Keys::of(&environment);
-    let own_words = !environment.keys().any(|name| name.starts_with("GOTRUE_MAILER_TEMPLATES_"));
+    let own_words = !environment
+        .keys()
+        .any(|name| name.starts_with("GOTRUE_MAILER_TEMPLATES_"));
     let saved = variables(&environment, standin);
     let server = match Server::start(environment, database).await {
         Ok(server) => server,
         Err(why) => {
             let (label, differences) = ("start".into(), vec![Difference::failure(why)]);
-            return vec![Failure { step: 0, label, differences }];
+            return vec![Failure {
+                step: 0,
+                label,
+                differences,
+            }];
         }
     };
     let rows = database.connect().await;
     let names = Names::new(&scenario.patterns);
-    let mut run = Run { server, rows, standin, keys, names, saved, own_words };
+    let mut run = Run {
+        server,
+        rows,
+        standin,
+        keys,
+        names,
+        saved,
+        own_words,
+    };
 
     let mut failures = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -57,7 +70,11 @@ pub async fn replay(scenario: &Scenario, standin: &Standin, database: &Database,
             differences.extend(run.mails_left(scenario.mails_left).await);
         }
         if !differences.is_empty() {
-            failures.push(Failure { step: index + 1, label: step.label(), differences });
+            failures.push(Failure {
+                step: index + 1,
+                label: step.label(),
+                differences,
+            });
             if !patient {
                 break;
             }
@@ -70,17 +87,27 @@ pub async fn replay(scenario: &Scenario, standin: &Standin, database: &Database,
 fn variables(environment: &HashMap<String, String>, standin: &Standin) -> HashMap<String, String> {
     let secret = &environment["GOTRUE_JWT_SECRET"];
     let role = |role| {
-        let recipe = json!({"key": secret, "claims": {"role": role, "exp": 4_102_444_800_u32}});
-        serde_json::from_value::<Recipe>(recipe).unwrap().sign(&Value::Null, chrono::DateTime::UNIX_EPOCH)
+        let claims = json!({"role": role, "exp": 4_102_444_800_u32});
+        Recipe::hs256(secret, claims).sign(&Value::Null, chrono::DateTime::UNIX_EPOCH)
     };
     let mut variables = HashMap::from([
         ("secret".to_owned(), secret.clone()),
-        ("external_url".to_owned(), environment["API_EXTERNAL_URL"].clone()),
-        ("site_url".to_owned(), environment["GOTRUE_SITE_URL"].clone()),
+        (
+            "external_url".to_owned(),
+            environment["API_EXTERNAL_URL"].clone(),
+        ),
+        (
+            "site_url".to_owned(),
+            environment["GOTRUE_SITE_URL"].clone(),
+        ),
         ("anon".to_owned(), role("anon")),
         ("service_role".to_owned(), role("service_role")),
     ]);
-    variables.extend(standin.variables().map(|(name, value)| (name.to_owned(), value)));
+    variables.extend(
+        standin
+            .variables()
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     variables
 }
 
@@ -102,7 +129,11 @@ impl Run<'_> {
         let (kind, text) = step.action();
         let text = match fill(text, &self.saved) {
             Ok(text) => text,
-            Err(name) => return vec![Difference::failure(format!("no earlier step saved {{{{{name}}}}}"))],
+            Err(name) => {
+                return vec![Difference::failure(format!(
+                    "no earlier step saved {{{{{name}}}}}"
+                ))];
+            }
         };
         match kind {
             "http" => self.http(step, &read(&text)).await,
@@ -111,8 +142,13 @@ impl Run<'_> {
             "jwt" => self.jwt(&read(&text), read(&text)),
             "wait" => {
                 let seconds: f64 = read(&text);
-                #[expect(clippy::cast_possible_truncation, reason = "scenarios wait for seconds")]
-                self.server.advance(TimeDelta::milliseconds((seconds * 1000.0) as i64)).await;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "scenarios wait for seconds"
+                )]
+                self.server
+                    .advance(TimeDelta::milliseconds((seconds * 1000.0) as i64))
+                    .await;
                 Vec::new()
             }
             "standin" => {
@@ -120,7 +156,9 @@ impl Run<'_> {
                 Vec::new()
             }
             "received" => self.received(step, &read(&text)).await,
-            unknown => vec![Difference::failure(format!("the replayer does not know the step {unknown:?}"))],
+            unknown => vec![Difference::failure(format!(
+                "the replayer does not know the step {unknown:?}"
+            ))],
         }
     }
 
@@ -134,7 +172,10 @@ impl Run<'_> {
                 Err(why) => return vec![Difference::failure(why)],
             };
             if turn < http.times && expect["status"] != got.status {
-                return vec![Difference::failure(format!("request {turn} of {}: status {}", http.times, got.status))];
+                return vec![Difference::failure(format!(
+                    "request {turn} of {}: status {}",
+                    http.times, got.status
+                ))];
             }
             answer = Some(got);
         }
@@ -154,7 +195,10 @@ impl Run<'_> {
     async fn mail(&mut self, step: &Step, wanted: &Wanted) -> Vec<Difference> {
         let mut expect = step.expect();
         if wanted.none {
-            let expected = expect["mails"].as_u64().and_then(|mails| mails.try_into().ok()).unwrap();
+            let expected = expect["mails"]
+                .as_u64()
+                .and_then(|mails| mails.try_into().ok())
+                .unwrap();
             let mails = self.server.unread_mails(expected).await;
             return self.compare(step, &expect, &object(json!({"mails": mails})));
         }
@@ -183,35 +227,53 @@ impl Run<'_> {
                 SimpleQueryMessage::RowDescription(_) => rows = Some(Vec::new()),
                 SimpleQueryMessage::Row(row) => {
                     let column = |(index, column): (usize, &tokio_postgres::SimpleColumn)| {
-                        (column.name().to_owned(), row.get(index).map_or(Value::Null, Value::from))
+                        (
+                            column.name().to_owned(),
+                            row.get(index).map_or(Value::Null, Value::from),
+                        )
                     };
-                    let row: Map<String, Value> = row.columns().iter().enumerate().map(column).collect();
+                    let row: Map<String, Value> =
+                        row.columns().iter().enumerate().map(column).collect();
                     rows.get_or_insert_default().push(Value::Object(row));
                 }
                 _ => {}
             }
         }
-        let Some(rows) = rows.map(Value::Array) else { return Vec::new() };
+        let Some(rows) = rows.map(Value::Array) else {
+            return Vec::new();
+        };
         let mut differences = self.compare(step, &step.expect(), &object(json!({"rows": rows})));
         differences.extend(self.save(step, &Got::Items(&rows)));
         differences
     }
 
     fn jwt(&mut self, name: &Named, recipe: Recipe) -> Vec<Difference> {
-        let token = recipe.sign(self.standin.jwk(), self.server.now());
+        let token = recipe.sign(standin::jwk(), self.server.now());
         self.saved.insert(name.r#as.clone(), token);
         Vec::new()
     }
 
     async fn received(&mut self, step: &Step, look: &Look) -> Vec<Difference> {
         // What is sent beside an answer may come after it.
-        #[expect(clippy::disallowed_methods, reason = "nothing tells when a request does not come")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing tells when a request does not come"
+        )]
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         if look.secrets.is_some() {
-            return vec![Difference::failure("the replayer does not check webhook signatures")];
+            return vec![Difference::failure(
+                "the replayer does not check webhook signatures",
+            )];
         }
-        let requests = Value::Array(self.standin.take().iter().map(|request| request.document(&look.headers)).collect());
-        let mut differences = self.compare(step, &step.expect(), &object(json!({"requests": requests})));
+        let requests = Value::Array(
+            self.standin
+                .take()
+                .iter()
+                .map(|request| request.document(&look.headers))
+                .collect(),
+        );
+        let mut differences =
+            self.compare(step, &step.expect(), &object(json!({"requests": requests})));
         differences.extend(self.save(step, &Got::Items(&requests)));
         differences
     }
@@ -222,10 +284,21 @@ impl Run<'_> {
         (left != expected).then(|| Difference::failure(why()))
     }
 
-    fn compare(&mut self, step: &Step, expect: &Map<String, Value>, got: &Map<String, Value>) -> Vec<Difference> {
+    fn compare(
+        &mut self,
+        step: &Step,
+        expect: &Map<String, Value>,
+        got: &Map<String, Value>,
+    ) -> Vec<Difference> {
         let unordered = step.unordered();
         let now = self.server.now();
-        compare(expect, got, Context { names: &mut self.names, keys: &self.keys, now, unordered: &unordered })
+        let mut context = Context {
+            names: &mut self.names,
+            keys: &self.keys,
+            now,
+            unordered: &unordered,
+        };
+        compare(expect, got, &mut context)
     }
 
     fn save(&mut self, step: &Step, got: &Got<'_>) -> Vec<Difference> {
@@ -233,7 +306,9 @@ impl Run<'_> {
         for (name, source) in step.save() {
             match got.find(&source) {
                 Some(value) => drop(self.saved.insert(name, value)),
-                None => missing.push(Difference::failure(format!("nothing to save as {name} at {source}"))),
+                None => missing.push(Difference::failure(format!(
+                    "nothing to save as {name} at {source}"
+                ))),
             }
         }
         missing
@@ -243,90 +318,4 @@ impl Run<'_> {
 /// The specification of a step, whose text has been filled in.
 fn read<T: DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in the step {text}"))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Http {
-    method: String,
-    path: String,
-    #[serde(default)]
-    headers: HashMap<String, String>,
-    /// As text: the order of members counts.
-    json: Option<Box<RawValue>>,
-    form: Option<Map<String, Value>>,
-    raw: Option<String>,
-    fill: Option<Fill>,
-    #[serde(default = "once")]
-    times: usize,
-}
-
-/// A long raw body.
-#[derive(Deserialize)]
-struct Fill {
-    before: String,
-    text: String,
-    times: usize,
-    after: String,
-}
-
-fn once() -> usize {
-    1
-}
-
-impl Http {
-    fn request(&self) -> Request {
-        let (content_type, body) = if let Some(json) = &self.json {
-            (Some("application/json"), json.get().to_owned())
-        } else if let Some(form) = &self.form {
-            let pairs = form.iter().map(|(name, value)| (name, value.as_str().unwrap()));
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            (Some("application/x-www-form-urlencoded"), body)
-        } else if let Some(fill) = &self.fill {
-            (None, format!("{}{}{}", fill.before, fill.text.repeat(fill.times), fill.after))
-        } else {
-            (None, self.raw.clone().unwrap_or_default())
-        };
-        let mut headers: Vec<(String, String)> =
-            self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        for (name, value) in [("content-type", content_type), ("user-agent", Some(USER_AGENT))] {
-            if let Some(value) = value
-                && !headers.iter().any(|(header, _)| header == name)
-            {
-                headers.push((name.into(), value.into()));
-            }
-        }
-        let method = self.method.parse().unwrap();
-        Request { method, path: self.path.clone(), headers, body: Bytes::from(body) }
-    }
-
-    fn names_origin(&self) -> bool {
-        self.headers.keys().any(|name| name.eq_ignore_ascii_case("origin"))
-    }
-}
-
-/// Which mail to take: step `mail`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    to: Option<String>,
-    #[serde(default)]
-    headers: Vec<String>,
-    #[serde(default)]
-    none: bool,
-}
-
-/// The name under which a step saves what it makes.
-#[derive(Deserialize)]
-struct Named {
-    r#as: String,
-}
-
-/// What counts of the requests: step `received`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Look {
-    #[serde(default)]
-    headers: Vec<String>,
-    secrets: Option<String>,
 }

@@ -16,7 +16,8 @@ impl TestClock {
 
     /// Lets time pass.
     pub fn advance(&self, by: TimeDelta) {
-        self.0.fetch_add(by.num_microseconds().unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(by.num_microseconds().unwrap(), Ordering::SeqCst);
     }
 }
 

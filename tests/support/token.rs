@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, UnparsedPublicKey, VerificationAlgorithm,
+};
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,8 +26,14 @@ impl Keys {
             Some(keys) if !keys.is_empty() => serde_json::from_str(keys).unwrap(),
             _ => Vec::new(),
         };
-        let by_id = keys.into_iter().filter_map(|key| Some((key["kid"].as_str()?.to_owned(), key))).collect();
-        Self { secret: environment["GOTRUE_JWT_SECRET"].clone(), by_id }
+        let by_id = keys
+            .into_iter()
+            .filter_map(|key| Some((key["kid"].as_str()?.to_owned(), key)))
+            .collect();
+        Self {
+            secret: environment["GOTRUE_JWT_SECRET"].clone(),
+            by_id,
+        }
     }
 }
 
@@ -47,9 +55,22 @@ fn hs256() -> String {
 }
 
 impl Recipe {
+    /// For these claims, with a secret.
+    pub fn hs256(secret: &str, claims: Value) -> Self {
+        Self {
+            alg: hs256(),
+            key: secret.into(),
+            claims,
+            header: Map::new(),
+        }
+    }
+
     /// Signs with the key of the recipe; `"standin"` names the stand-in's.
     pub fn sign(mut self, standin: &Value, now: Timestamp) -> String {
-        let mut header = json!({"alg": self.alg, "typ": "JWT"}).as_object().unwrap().clone();
+        let mut header = json!({"alg": self.alg, "typ": "JWT"})
+            .as_object()
+            .unwrap()
+            .clone();
         if self.key == "standin" {
             self.key = standin.clone();
             header.insert("kid".into(), standin["kid"].clone());
@@ -57,7 +78,11 @@ impl Recipe {
         header.append(&mut self.header);
         let claims = at_moment(self.claims, now);
         let encode = |part: String| URL_SAFE_NO_PAD.encode(part);
-        let message = format!("{}.{}", encode(Value::Object(header).to_string()), encode(claims.to_string()));
+        let message = format!(
+            "{}.{}",
+            encode(Value::Object(header).to_string()),
+            encode(claims.to_string())
+        );
         let signature = sign(&self.alg, &self.key, message.as_bytes());
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -66,13 +91,19 @@ impl Recipe {
 /// `"<unix:now-60>"` becomes that number.
 fn at_moment(claims: Value, now: Timestamp) -> Value {
     match claims {
-        Value::String(text) => match text.strip_prefix("<unix:now").and_then(|rest| rest.strip_suffix('>')) {
+        Value::String(text) => match text
+            .strip_prefix("<unix:now")
+            .and_then(|rest| rest.strip_suffix('>'))
+        {
             Some("") => now.timestamp().into(),
             Some(offset) => (now.timestamp() + offset.parse::<i64>().unwrap()).into(),
             None => Value::String(text),
         },
         Value::Array(items) => items.into_iter().map(|item| at_moment(item, now)).collect(),
-        Value::Object(members) => members.into_iter().map(|(name, item)| (name, at_moment(item, now))).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, item)| (name, at_moment(item, now)))
+            .collect(),
         other => other,
     }
 }
@@ -80,12 +111,20 @@ fn at_moment(claims: Value, now: Timestamp) -> Value {
 fn sign(algorithm: &str, key: &Value, message: &[u8]) -> Vec<u8> {
     let random = SystemRandom::new();
     let ecdsa = |algorithm| {
-        let key = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &member(key, "d"), &point(key)).unwrap();
+        let key = EcdsaKeyPair::from_private_key_and_public_key(
+            algorithm,
+            &member(key, "d"),
+            &point(key),
+        )
+        .unwrap();
         key.sign(&random, message).unwrap().as_ref().to_vec()
     };
     let rsa = |padding| {
         let components = rsa::KeyPairComponents {
-            public_key: rsa::PublicKeyComponents { n: member(key, "n"), e: member(key, "e") },
+            public_key: rsa::PublicKeyComponents {
+                n: member(key, "n"),
+                e: member(key, "e"),
+            },
             d: member(key, "d"),
             p: member(key, "p"),
             q: member(key, "q"),
@@ -99,8 +138,12 @@ fn sign(algorithm: &str, key: &Value, message: &[u8]) -> Vec<u8> {
         signature
     };
     let mac = |algorithm| {
-        let secret = key.as_str().map_or_else(|| member(key, "k"), |secret| secret.as_bytes().to_vec());
-        hmac::sign(&hmac::Key::new(algorithm, &secret), message).as_ref().to_vec()
+        let secret = key
+            .as_str()
+            .map_or_else(|| member(key, "k"), |secret| secret.as_bytes().to_vec());
+        hmac::sign(&hmac::Key::new(algorithm, &secret), message)
+            .as_ref()
+            .to_vec()
     };
     match algorithm {
         "none" => Vec::new(),
@@ -111,7 +154,9 @@ fn sign(algorithm: &str, key: &Value, message: &[u8]) -> Vec<u8> {
         "ES256" => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
         "ES512" => ecdsa(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
         "EdDSA" => {
-            let key = Ed25519KeyPair::from_seed_and_public_key(&member(key, "d"), &member(key, "x")).unwrap();
+            let key =
+                Ed25519KeyPair::from_seed_and_public_key(&member(key, "d"), &member(key, "x"))
+                    .unwrap();
             key.sign(message).as_ref().to_vec()
         }
         other => panic!("cannot sign with {other}"),
@@ -132,11 +177,17 @@ pub fn open(token: &str, keys: &Keys) -> Option<Value> {
 
 /// GoTrue's order of methods within one second is random, so it does not count.
 fn sort_amr(claims: &mut Value) {
-    let Some(methods) = claims.get_mut("amr").and_then(Value::as_array_mut) else { return };
+    let Some(methods) = claims.get_mut("amr").and_then(Value::as_array_mut) else {
+        return;
+    };
     if !methods.iter().all(Value::is_object) {
         return;
     }
-    let times = || methods.iter().map(|method| method["timestamp"].as_i64().unwrap_or(0));
+    let times = || {
+        methods
+            .iter()
+            .map(|method| method["timestamp"].as_i64().unwrap_or(0))
+    };
     if let (Some(first), Some(last)) = (times().min(), times().max())
         && last - first <= 30
     {
@@ -147,16 +198,27 @@ fn sort_amr(claims: &mut Value) {
 fn is_signed(header: &Value, message: &[u8], signature: &[u8], keys: &Keys) -> bool {
     let key = header["kid"].as_str().and_then(|id| keys.by_id.get(id));
     let public = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
-        UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(algorithm, key)
+            .verify(message, signature)
+            .is_ok()
     };
     let rsa = |algorithm: &'static signature::RsaParameters, key: &Value| {
-        let components = rsa::PublicKeyComponents { n: member(key, "n"), e: member(key, "e") };
+        let components = rsa::PublicKeyComponents {
+            n: member(key, "n"),
+            e: member(key, "e"),
+        };
         components.verify(algorithm, message, signature).is_ok()
     };
     match (header["alg"].as_str(), key) {
         (Some("HS256"), key) => {
-            let secret = key.map_or_else(|| keys.secret.as_bytes().to_vec(), |key| member(key, "k"));
-            hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &secret), message, signature).is_ok()
+            let secret =
+                key.map_or_else(|| keys.secret.as_bytes().to_vec(), |key| member(key, "k"));
+            hmac::verify(
+                &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+                message,
+                signature,
+            )
+            .is_ok()
         }
         (Some("RS256"), Some(key)) => rsa(&signature::RSA_PKCS1_2048_8192_SHA256, key),
         (Some("RS512"), Some(key)) => rsa(&signature::RSA_PKCS1_2048_8192_SHA512, key),
@@ -169,7 +231,9 @@ fn is_signed(header: &Value, message: &[u8], signature: &[u8], keys: &Keys) -> b
 
 /// A base64url member of a JSON Web Key.
 fn member(key: &Value, name: &str) -> Vec<u8> {
-    let text = key[name].as_str().unwrap_or_else(|| panic!("the key has no member {name}"));
+    let text = key[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("the key has no member {name}"));
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
@@ -185,19 +249,23 @@ mod tests {
     const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
 
     fn keys() -> Keys {
-        Keys { secret: SECRET.into(), by_id: HashMap::new() }
+        Keys {
+            secret: SECRET.into(),
+            by_id: HashMap::new(),
+        }
     }
 
     fn signed(recipe: Value) -> String {
         let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        serde_json::from_value::<Recipe>(recipe).unwrap().sign(&Value::Null, now)
+        serde_json::from_value::<Recipe>(recipe)
+            .unwrap()
+            .sign(&Value::Null, now)
     }
 
     #[test]
     fn a_token_opens_with_the_key_that_signed_it() {
         let token = signed(json!({"key": SECRET, "claims": {"exp": "<unix:now+60>"}}));
-        let expected =
-            json!({"header": {"alg": "HS256", "typ": "JWT"}, "claims": {"exp": 1_800_000_060}, "signature": true});
+        let expected = json!({"header": {"alg": "HS256", "typ": "JWT"}, "claims": {"exp": 1_800_000_060}, "signature": true});
         assert_eq!(open(&token, &keys()), Some(expected));
         let forged = signed(json!({"key": "another", "claims": {}}));
         assert_eq!(open(&forged, &keys()).unwrap()["signature"], false);

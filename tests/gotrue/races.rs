@@ -1,0 +1,196 @@
+//! Two requests at once: whatever their order, the answers and the rows fit together.
+
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
+use truegate::error::Code;
+
+use crate::support::app::{Caller, PASSWORD, TestApp};
+use crate::support::reply::Reply;
+
+/// How often a race of two is run.
+const ROUNDS: usize = 25;
+
+async fn refresh(caller: &Caller, token: &str) -> Reply {
+    caller
+        .post(
+            "/token?grant_type=refresh_token",
+            json!({"refresh_token": token}),
+        )
+        .await
+}
+
+/// A number that the database knows.
+async fn count(app: &TestApp, sql: &str) -> i64 {
+    app.database()
+        .connect()
+        .await
+        .query_one(sql, &[])
+        .await
+        .unwrap()
+        .get(0)
+}
+
+/// One token, refreshed many times at once: everybody gets the same successor.
+async fn refresh_against_refresh(app: &TestApp, times: usize) {
+    let alice = app.user("alice@example.com").await;
+    let replies = join_all((0..times).map(|_| refresh(&alice, &alice.refresh_token))).await;
+    let mut successors: Vec<Value> = replies
+        .iter()
+        .map(|reply| reply.ok()["refresh_token"].clone())
+        .collect();
+    successors.sort_by_key(Value::to_string);
+    successors.dedup();
+    assert_eq!(successors.len(), 1, "one successor: {successors:?}");
+    assert_ne!(successors[0], alice.refresh_token.as_str());
+    refresh(&alice, successors[0].as_str().unwrap()).await.ok();
+    assert_eq!(count(app, "SELECT count(*) FROM auth.sessions").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_refreshes_of_one_token_get_one_successor() {
+    refresh_against_refresh(&TestApp::new().await, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_041_a_hundred_refreshes_of_one_token_get_one_successor() {
+    let app = TestApp::new().await;
+    refresh_against_refresh(&app, 100).await;
+    assert_eq!(
+        count(
+            &app,
+            "SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked"
+        )
+        .await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_041_a_hundred_refreshes_of_one_v2_token_get_one_successor() {
+    let app = TestApp::with(|config| config.security.refresh_token_algorithm_version = 2).await;
+    refresh_against_refresh(&app, 100).await;
+    // One step for the hundred, one for the refresh of their successor.
+    assert_eq!(
+        count(&app, "SELECT refresh_token_counter FROM auth.sessions").await,
+        2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_045_nothing_refreshes_after_a_logout() {
+    for version in [1, 2] {
+        let app =
+            TestApp::with(|config| config.security.refresh_token_algorithm_version = version).await;
+        for round in 0..ROUNDS {
+            let alice = app.user(&format!("alice{round}@example.com")).await;
+            let (refreshed, left) = join(
+                refresh(&alice, &alice.refresh_token),
+                alice.post("/logout", Value::Null),
+            )
+            .await;
+            assert_eq!(left.status, 204, "{left:?}");
+            assert!(
+                refreshed.status.is_success() || refreshed.status.is_client_error(),
+                "{refreshed:?}"
+            );
+            let mut tokens = vec![alice.refresh_token.clone()];
+            if refreshed.status.is_success() {
+                tokens.push(refreshed.ok()["refresh_token"].as_str().unwrap().to_owned());
+            }
+            for token in tokens {
+                refresh(&alice, &token)
+                    .await
+                    .refused(400, Code::RefreshTokenNotFound);
+            }
+        }
+        assert_eq!(count(&app, "SELECT count(*) FROM auth.sessions").await, 0);
+        assert_eq!(
+            count(&app, "SELECT count(*) FROM auth.refresh_tokens").await,
+            0
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_followed_once() {
+    let app = TestApp::with(|config| config.mailer.autoconfirm = false).await;
+    for round in 0..ROUNDS {
+        let email = format!("alice{round}@example.com");
+        app.visitor()
+            .post("/signup", json!({"email": email, "password": PASSWORD}))
+            .await
+            .ok();
+        let link = url::Url::parse(&app.outbox.take_one().link()).unwrap();
+        let (_, token) = link
+            .query_pairs()
+            .find(|(name, _)| name == "token")
+            .unwrap();
+        let verify = || async {
+            app.visitor()
+                .post("/verify", json!({"type": "signup", "token_hash": token}))
+                .await
+        };
+        let (one, other) = join(verify(), verify()).await;
+        let (won, lost) = if one.status.is_success() {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        won.ok();
+        lost.refused(403, Code::OtpExpired);
+    }
+    assert_eq!(
+        usize::try_from(count(&app, "SELECT count(*) FROM auth.sessions").await),
+        Ok(ROUNDS)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_076_fifty_sign_ups_with_one_address_make_one_user() {
+    for autoconfirm in [true, false] {
+        let app = TestApp::with(|config| config.mailer.autoconfirm = autoconfirm).await;
+        let replies = join_all((0..50).map(async |turn| {
+            let email = if turn % 2 == 0 {
+                "Alice@Example.com"
+            } else {
+                "alice@example.com"
+            };
+            app.visitor()
+                .post("/signup", json!({"email": email, "password": PASSWORD}))
+                .await
+        }))
+        .await;
+        let (made, refused): (Vec<_>, Vec<_>) =
+            replies.iter().partition(|reply| reply.status.is_success());
+        assert!(!made.is_empty());
+        assert!(made.len() == 1 || !autoconfirm);
+        for reply in refused {
+            reply.refused(422, Code::UserAlreadyExists);
+        }
+        assert_eq!(count(&app, "SELECT count(*) FROM auth.users").await, 1);
+        assert_eq!(count(&app, "SELECT count(*) FROM auth.identities").await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_sign_ups_with_one_address_make_one_user() {
+    let app = TestApp::new().await;
+    for round in 0..ROUNDS {
+        let sign_up = async || {
+            let body = json!({"email": format!("alice{round}@example.com"), "password": PASSWORD});
+            app.visitor().post("/signup", body).await
+        };
+        let (one, other) = join(sign_up(), sign_up()).await;
+        let (won, lost) = if one.status.is_success() {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        won.ok();
+        lost.refused(422, Code::UserAlreadyExists);
+    }
+    assert_eq!(
+        usize::try_from(count(&app, "SELECT count(*) FROM auth.users").await),
+        Ok(ROUNDS)
+    );
+}

@@ -1,0 +1,126 @@
+//! How often a request waits for Postgres, counted on the wire with warm statements; BEGIN and COMMIT count.
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::support::app::{Caller, PASSWORD, TestApp};
+use crate::support::database::Database;
+use crate::support::wire::Wire;
+
+/// Requests until each connection has prepared what it needs.
+const WARM_UP: usize = 5;
+/// Requests that are counted.
+const COUNTED: usize = 5;
+
+/// An app whose pool talks to Postgres by a wire: one connection, so that all statements are warm.
+async fn wired(refresh_token_version: u32) -> (TestApp, Wire) {
+    let wire = Wire::to(&Database::server()).await;
+    let app = TestApp::with(|config| {
+        let url = secrecy::ExposeSecret::expose_secret(&config.db.database_url);
+        config.db.database_url = SecretString::from(wire.url(url));
+        config.db.max_pool_size = 1;
+        config.security.refresh_token_algorithm_version = refresh_token_version;
+    })
+    .await;
+    (app, wire)
+}
+
+/// The most round trips that one of these requests makes.
+async fn most(wire: &Wire, mut request: impl AsyncFnMut()) -> u64 {
+    for _ in 0..WARM_UP {
+        request().await;
+    }
+    let mut most = 0;
+    for _ in 0..COUNTED {
+        let before = wire.round_trips();
+        request().await;
+        most = most.max(wire.round_trips() - before);
+    }
+    most
+}
+
+#[tokio::test]
+async fn to_read_the_user_is_one_round_trip() {
+    let (app, wire) = wired(1).await;
+    let alice = app.user("alice@example.com").await;
+    let trips = most(&wire, async || drop(alice.get("/user").await.ok())).await;
+    assert_eq!(trips, 1);
+}
+
+async fn refresh(version: u32) -> u64 {
+    let (app, wire) = wired(version).await;
+    let alice = app.user("alice@example.com").await;
+    let mut token = alice.refresh_token.clone();
+    most(&wire, async || {
+        let grant = alice
+            .post(
+                "/token?grant_type=refresh_token",
+                json!({"refresh_token": token}),
+            )
+            .await
+            .ok();
+        grant["refresh_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut token);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn to_refresh_is_at_most_three_round_trips() {
+    let trips = (refresh(1).await, refresh(2).await);
+    assert!(trips.0 <= 3 && trips.1 <= 3, "version 1 and 2: {trips:?}");
+}
+
+async fn sign_in(app: &TestApp) -> Caller {
+    let credentials = json!({"email": "alice@example.com", "password": PASSWORD});
+    let grant = app
+        .visitor()
+        .post("/token?grant_type=password", credentials)
+        .await
+        .ok();
+    app.granted(&grant)
+}
+
+#[tokio::test]
+async fn to_sign_in_is_at_most_four_round_trips() {
+    for version in [1, 2] {
+        let (app, wire) = wired(version).await;
+        app.user("alice@example.com").await;
+        let trips = most(&wire, async || drop(sign_in(&app).await)).await;
+        assert!(trips <= 4, "{trips}");
+    }
+}
+
+#[tokio::test]
+async fn to_leave_is_at_most_two_round_trips() {
+    let (app, wire) = wired(1).await;
+    app.user("alice@example.com").await;
+    for scope in ["global", "local", "others"] {
+        let mut callers = Vec::new();
+        for _ in 0..WARM_UP + COUNTED {
+            // A session of a user of its own: the global scope ends all of a user's.
+            callers.push(
+                app.user(&format!("{scope}{}@example.com", callers.len()))
+                    .await,
+            );
+        }
+        let path = format!("/logout?scope={scope}");
+        let trips = most(&wire, async || {
+            let caller = callers.pop().unwrap();
+            assert_eq!(caller.post(&path, Value::Null).await.status, 204);
+        })
+        .await;
+        assert!(trips <= 2, "{scope}: {trips}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_memory_is_no_round_trip() {
+    let (app, wire) = wired(1).await;
+    for path in ["/.well-known/jwks.json", "/settings", "/health"] {
+        let trips = most(&wire, async || drop(app.visitor().get(path).await.ok())).await;
+        assert_eq!(trips, 0, "{path}");
+    }
+}
