@@ -8,10 +8,12 @@
     missing_docs,
     reason = "the columns are GoTrue's: the reference is migrations/ and the comments in the database"
 )]
+#![expect(
+    clippy::wildcard_imports,
+    reason = "what `table!` does by itself where no type is of our own"
+)]
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     audit_log_entries (id) {
         instance_id -> Nullable<Uuid>,
         id -> Uuid,
@@ -22,8 +24,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     custom_oauth_providers (id) {
         id -> Uuid,
         provider_type -> Text,
@@ -79,8 +79,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     identities (id) {
         provider_id -> Text,
         user_id -> Uuid,
@@ -95,8 +93,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     instances (id) {
         id -> Uuid,
         uuid -> Nullable<Uuid>,
@@ -107,8 +103,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     mfa_amr_claims (id) {
         session_id -> Uuid,
         created_at -> Timestamptz,
@@ -119,8 +113,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     mfa_challenges (id) {
         id -> Uuid,
         factor_id -> Uuid,
@@ -179,8 +171,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     oauth_client_states (id) {
         id -> Uuid,
         provider_type -> Text,
@@ -211,8 +201,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     oauth_consents (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -239,8 +227,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     refresh_tokens (id) {
         instance_id -> Nullable<Uuid>,
         id -> BigInt,
@@ -255,8 +241,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     saml_providers (id) {
         id -> Uuid,
         sso_provider_id -> Uuid,
@@ -271,8 +255,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     saml_relay_states (id) {
         id -> Uuid,
         sso_provider_id -> Uuid,
@@ -286,8 +268,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     schema_migrations (version) {
         version -> Varchar,
     }
@@ -317,8 +297,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     sso_domains (id) {
         id -> Uuid,
         sso_provider_id -> Uuid,
@@ -329,8 +307,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     sso_providers (id) {
         id -> Uuid,
         resource_id -> Nullable<Text>,
@@ -383,8 +359,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     webauthn_challenges (id) {
         id -> Uuid,
         user_id -> Nullable<Uuid>,
@@ -396,8 +370,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     webauthn_credentials (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -417,8 +389,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-
     truegate.outbox (id) {
         id -> Uuid,
         kind -> Text,
