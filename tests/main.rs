@@ -7,6 +7,13 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
+mod database {
+    mod catalog;
+    mod migrations;
+    mod rights;
+    mod schema;
+    mod takeover;
+}
 mod dev {
     mod mail;
     mod private_postgres;

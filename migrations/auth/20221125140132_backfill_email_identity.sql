@@ -1,5 +1,5 @@
--- Users with address and password but no identity get one. Only where identities still have their first shape
--- (20231117164230 changes it): later databases have had this, and identities are missing there for other reasons.
+-- Users with address and password but no identity get one. Only while identities have their first shape: on later
+-- databases this has been done, and identities are missing for other reasons.
 do $$ begin
     if not exists (select from pg_attribute where attrelid = 'identities'::regclass and attname = 'provider_id') then
         insert into identities (id, user_id, identity_data, provider, created_at, updated_at)
