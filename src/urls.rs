@@ -3,8 +3,6 @@
 
 pub mod percent;
 pub mod query;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -270,3 +268,6 @@ fn is_optional_port(text: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@
 //! * the host that a browser reads in the text has to be the one that was compared.
 
 pub mod glob;
-#[cfg(test)]
-mod tests;
 
 use std::net::IpAddr;
 
@@ -17,7 +15,7 @@ use url::{Host, Url};
 use crate::urls::GoUrl;
 use glob::{Glob, Places};
 
-/// SITE_URL and URI_ALLOW_LIST, compiled.
+/// `SITE_URL` and `URI_ALLOW_LIST`, compiled.
 #[derive(Debug, Clone)]
 pub struct RedirectRules {
     site_url: String,
@@ -56,7 +54,7 @@ impl RedirectRules {
     }
 
     /// The target of a request: its `redirect_to` header if there is one, else the query's; where that may not be,
-    /// the Referer; else SITE_URL. Empty strings stand for what is absent.
+    /// the Referer; else `SITE_URL`. Empty strings stand for what is absent.
     #[must_use]
     pub fn choose<'a>(&'a self, header: &'a str, query: &'a str, referer: &'a str) -> &'a str {
         let wish = if header.is_empty() { query } else { header };
@@ -158,7 +156,7 @@ fn seen_by_browser(text: &str) -> Option<Host<String>> {
         })
 }
 
-/// Hosts whose port does not matter when they are SITE_URL's: native apps listen where they can (RFC 8252 §7.3).
+/// Hosts whose port does not matter when they are `SITE_URL`'s: native apps listen where they can (RFC 8252 §7.3).
 fn is_local(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     matches!(&*host, "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::")
@@ -174,3 +172,6 @@ fn is_regular(host: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,6 @@
 mod decode;
 mod members;
 mod syntax;
-#[cfg(test)]
-mod tests;
 
 use std::convert::Infallible;
 
@@ -111,7 +109,7 @@ impl<S: Sync> FromRequest<S> for Body {
         let is_form = is_form(request.headers());
         let content = match Limited::new(request.into_body(), MAX_BYTES).collect().await {
             Ok(content) => Ok(content.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Unreadable::TooLarge),
+            Err(error) if is_too_long(&*error) => Err(Unreadable::TooLarge),
             Err(_) => Err(Unreadable::Broken),
         };
         Ok(Self { content, is_form })
@@ -199,7 +197,7 @@ fn parse<T: Params>(text: &[u8]) -> Result<T> {
 
 /// Checks the syntax of a JSON text; the error is in Go's words.
 pub fn check_syntax(text: &[u8]) -> Result<(), String> {
-    syntax::check(text).map_err(|error| error.message.to_string())
+    syntax::check(text).map_err(|error| error.message)
 }
 
 fn refusal(what: &str, mismatch: Mismatch) -> Error {
@@ -216,6 +214,11 @@ fn bad_json(what: &str, message: &str) -> Error {
     bad_request(Code::BadJson, format!("{what}: {message}"))
 }
 
+/// Whether a body was cut off here, or by a layer further out.
+fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
+}
+
 fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
@@ -225,3 +228,6 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.trim()
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,6 @@
 //!
 //! Where GoTrue's matcher sees mere text, this one knows where a URL's host ends (see [`Glob::matches_url`]).
 
-#[cfg(test)]
-mod tests;
-
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
@@ -123,7 +120,7 @@ impl Glob {
                 match step {
                     Step::One { frozen: true } | Step::Run { frozen: true, .. } if in_host => {}
                     Step::Run { crossing, .. } if *crossing || !is_separator(character) => {
-                        next.enter(&self.steps, state)
+                        next.enter(&self.steps, state);
                     }
                     step if step.takes(character) => next.enter(&self.steps, state + 1),
                     _ => {}
@@ -379,3 +376,6 @@ impl Parser<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -382,6 +382,7 @@ fn hex(digits: &[u8]) -> u32 {
 }
 
 /// Whether a member's name in a text means this one: equal but for case, in Unicode's simple folding.
+#[must_use]
 pub fn is_named(given: &str, name: &str) -> bool {
     given.eq_ignore_ascii_case(name)
         || !given.is_ascii()
