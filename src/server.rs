@@ -20,6 +20,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
 use crate::faces::gotrue::door;
+use crate::web::cors::CorsLayer;
+use crate::web::query;
 
 mod connection;
 mod layers;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub max_request_duration: Duration,
     /// The API answers below this path as well as at the root, as behind a gateway that does not strip it.
     pub path_prefix: Option<String>,
+    /// What pages of other origins may do.
+    pub cors: CorsLayer,
 }
 
 impl Settings {
@@ -60,6 +64,7 @@ impl Settings {
                 .and_then(|name| name.parse().ok()),
             max_request_duration: config.api.max_request_duration,
             path_prefix: config.truegate.path_prefix.clone(),
+            cors: CorsLayer::new(&config.cors.allowed_headers),
         }
     }
 }
@@ -74,6 +79,8 @@ pub fn stack(
 + Sync
 + 'static {
     ServiceBuilder::new()
+        // Pages of other origins ask first; the answer is the same for every path.
+        .layer(settings.cors.clone())
         // The API below a prefix is the API at the root.
         .map_request(layers::strip_prefix(settings.path_prefix.clone()))
         // A name for the request, in its answer, the logs and error reports.
@@ -94,6 +101,8 @@ pub fn stack(
         ))
         // Nor sends more than this.
         .map_request(layers::limit_body)
+        // Nor what no database can take.
+        .layer(from_fn(query::refuse_nul))
         .service(face)
 }
 

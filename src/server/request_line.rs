@@ -131,6 +131,7 @@ mod tests {
             request_id_header: Some(http::header::FROM),
             max_request_duration: std::time::Duration::ZERO,
             path_prefix: None,
+            cors: crate::web::cors::CorsLayer::new(&[]),
         };
         let request = Request::post(uri)
             .header("from", "id-1")

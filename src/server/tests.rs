@@ -70,6 +70,7 @@ fn plain() -> Settings {
         request_id_header: None,
         max_request_duration: Duration::from_secs(10),
         path_prefix: None,
+        cors: CorsLayer::new(&[]),
     }
 }
 

@@ -8,7 +8,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
-use url::Url;
 
 use crate::app::App;
 use crate::auth::bearer::{self, Admin, Bearer};
@@ -19,11 +18,10 @@ use crate::params;
 use crate::urls::query::Pairs;
 use crate::web::body::Body;
 use crate::web::client_ip;
+use crate::web::external_url::external_url;
 use crate::web::limits::Bucket;
 
 const JWT_AUD: HeaderName = HeaderName::from_static("x-jwt-aud");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A caller of an open route.
 pub struct Visitor {
@@ -192,7 +190,11 @@ fn client(app: &App, parts: &Parts, claims: Option<&BearerClaims>) -> Client {
     Client {
         aud: audience(app, headers, claims),
         redirect_to: redirect_to.to_owned(),
-        external_url: external_url(app, parts),
+        external_url: external_url(
+            parts,
+            &app.config.mailer.external_hosts,
+            &app.config.api.external_url,
+        ),
         ip: client_ip::of(headers, &parts.extensions, &app.config.security),
         user_agent: Some(user_agent)
             .filter(|text| !text.is_empty())
@@ -212,28 +214,4 @@ fn audience(app: &App, headers: &HeaderMap, claims: Option<&BearerClaims>) -> St
         .find(|aud| !aud.is_empty())
         .unwrap_or(&jwt.aud)
         .to_owned()
-}
-
-/// The public address of this server: one of the listed hosts if the request came by it, else the configured one.
-fn external_url(app: &App, parts: &Parts) -> Url {
-    let hosts = &app.config.mailer.external_hosts;
-    let forwarded = text(&parts.headers, FORWARDED_HOST);
-    let named = if forwarded.is_empty() {
-        parts.uri.host().unwrap_or_default()
-    } else {
-        forwarded
-    };
-    if !named.is_empty() && hosts.iter().any(|host| host == named) {
-        let http = text(&parts.headers, FORWARDED_PROTO) == "http"
-            || parts.uri.scheme_str() == Some("http");
-        let scheme = if named == "localhost" && http {
-            "http"
-        } else {
-            "https"
-        };
-        if let Ok(url) = Url::parse(&format!("{scheme}://{named}")) {
-            return url;
-        }
-    }
-    app.config.api.external_url.clone()
 }
