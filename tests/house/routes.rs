@@ -19,13 +19,31 @@ fn gotrue_yaml_describes_the_router() {
             .map(|(path, method)| format!("  {method} {path}\n"))
             .collect::<String>()
     };
-    let undescribed = list(served.difference(&described).collect());
+    let undescribed = served.difference(&described);
+    let undescribed = list(
+        undescribed
+            .filter(|route| !is_a_case_of(route, &described))
+            .collect(),
+    );
     let unserved = list(described.difference(&served).collect());
     assert!(
         undescribed.is_empty() && unserved.is_empty(),
         "\nserved, and not in swagger/gotrue.yaml:\n{undescribed}\nin swagger/gotrue.yaml, and not served:\n{unserved}\n\
          Describe the route there, or take it out.\n"
     );
+}
+
+/// Whether the route is described with a parameter in the place of a fixed word: GoTrue takes
+/// `DELETE /user/identities/authorize` for an identity of that name.
+fn is_a_case_of((path, method): &(String, String), described: &Routes) -> bool {
+    let fits = |pattern: &str| {
+        let same = |(a, b): (&str, &str)| a == b || b.starts_with('{');
+        pattern.split('/').count() == path.split('/').count()
+            && path.split('/').zip(pattern.split('/')).all(same)
+    };
+    described
+        .iter()
+        .any(|(pattern, described)| described == method && fits(pattern))
 }
 
 /// What `router` serves: each `.route("/path", get(..).put(..))`, and what its functions nest. A path with and
