@@ -22,5 +22,6 @@ mod clients;
 mod golden;
 mod gotrue;
 mod house;
+mod pool;
 mod replay;
 mod support;
