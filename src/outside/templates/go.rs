@@ -34,8 +34,8 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
-/// A template that has passed all checks that need no data.
-#[derive(Debug)]
+/// A template that has passed all checks that need no data. The default one is empty.
+#[derive(Debug, Default)]
 pub struct GoTemplate {
     root: ast::List,
     defined: BTreeMap<String, ast::List>,
