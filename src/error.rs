@@ -253,6 +253,25 @@ impl Error {
     }
 }
 
+impl Error {
+    /// For the operator, at a terminal or in a log: what the caller is not told.
+    #[must_use]
+    pub fn into_cause(self) -> anyhow::Error {
+        match self {
+            Self::Refused(refusal) => anyhow::Error::msg(refusal.message),
+            Self::Oauth { description, .. } => anyhow::Error::msg(description),
+            Self::Unavailable(Unavailable { message, cause, .. }) => match cause {
+                Some(cause) => cause.context("the database is not available"),
+                None => anyhow::Error::msg(message),
+            },
+            Self::Failed(failure) => match *failure {
+                Failure { message, cause } if message == UNEXPECTED_FAILURE => cause,
+                Failure { message, cause } => cause.context(message),
+            },
+        }
+    }
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         let away = match &error {

@@ -142,12 +142,13 @@ impl PrivatePostgres {
         }
 
         let mut log = place::take_log(&data_dir, &cluster)?;
-        let binaries = if cluster.join("PG_VERSION").exists() {
-            Binaries::of_cluster(&cluster)?
-        } else {
+        let is_new = !cluster.join("PG_VERSION").exists();
+        let binaries = if is_new {
             let binaries = Binaries::any()?;
-            make_cluster(&binaries, account.as_ref(), &data_dir, options.durable)?;
+            make_cluster(&binaries, account.as_ref(), &data_dir)?;
             binaries
+        } else {
+            Binaries::of_cluster(&cluster)?
         };
         // The lock says that nothing lives here, so this can only be a dead one's, and its process id
         // may be anybody's by now: Postgres would refuse to start on it.
@@ -181,6 +182,10 @@ impl PrivatePostgres {
                 tail(&mut log, log_start)
             )
         })?;
+        if is_new && options.durable {
+            // What initdb wrote reaches the disk behind the back of the person who waits for the first start.
+            std::thread::spawn(rustix::fs::sync);
+        }
         Ok(started)
     }
 
@@ -260,12 +265,7 @@ fn as_account(program: &Path, account: Option<&Account>) -> Command {
 }
 
 /// `initdb` beside the final place, then a rename: a cluster is there whole or not at all.
-fn make_cluster(
-    binaries: &Binaries,
-    account: Option<&Account>,
-    data_dir: &Path,
-    durable: bool,
-) -> Result<()> {
+fn make_cluster(binaries: &Binaries, account: Option<&Account>, data_dir: &Path) -> Result<()> {
     let [new, cluster] = ["postgres.new", "postgres"].map(|name| data_dir.join(name));
     if new.exists() {
         fs::remove_dir_all(&new).with_context(|| format!("cannot clear {}", new.display()))?;
@@ -286,10 +286,8 @@ fn make_cluster(
         "--encoding=UTF8",
         "--locale=C",
         "--no-instructions",
+        "--no-sync",
     ]);
-    if !durable {
-        initdb.arg("--no-sync");
-    }
     let output = initdb
         .stdin(Stdio::null())
         .output()

@@ -190,7 +190,7 @@ impl Body {
 const COULD_NOT_PARSE: &str = "Could not parse request body as JSON";
 
 /// Decodes a JSON text with the messages of most routes.
-fn parse<T: Params>(text: &[u8]) -> Result<T> {
+pub fn parse<T: Params>(text: &[u8]) -> Result<T> {
     syntax::check(text).map_err(|error| bad_json(COULD_NOT_PARSE, &error.message))?;
     decode::decode(text).map_err(|mismatch| refusal(COULD_NOT_PARSE, mismatch))
 }

@@ -114,7 +114,7 @@ impl TestApp {
     /// Sends a request as it stands, and delivers the mails it caused before the answer is returned.
     pub async fn send(&self, request: http::Request<Body>) -> Reply {
         let reply = call(self.service.clone(), request).await;
-        self.app.mailer.deliver(&self.app).await.unwrap();
+        self.app.mailer.deliver_due(&self.app).await.unwrap();
         reply
     }
 
@@ -260,7 +260,7 @@ impl Caller {
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let reply = call(self.service.clone(), request.body(body).unwrap()).await;
-        self.app.mailer.deliver(&self.app).await.unwrap();
+        self.app.mailer.deliver_due(&self.app).await.unwrap();
         reply
     }
 }

@@ -27,7 +27,7 @@ impl std::fmt::Display for InUse {
         let data_dir = data_dir.display();
         write!(
             out,
-            "{data_dir} is in use by another truegate (process {process}): stop that one, or choose another data directory"
+            "{data_dir} is in use by another truegate (process {process}): stop that one, or choose another directory with --data"
         )
     }
 }

@@ -34,11 +34,11 @@ const copy = (label, text, className = "") => {
   return button;
 };
 
-const actions = (mail) => {
+const actions = (mail, all) => {
   const parts = [];
   if (mail.Link) {
     parts.push(make("a", { className: "open", href: mail.Link, target: "_blank", rel: "noopener noreferrer", textContent: "Open link", title: mail.Link }));
-    parts.push(copy("Copy link", mail.Link));
+    if (all) parts.push(copy("Copy link", mail.Link));
   }
   if (mail.Code) parts.push(copy(`Copy code ${mail.Code}`, mail.Code, "code"));
   return parts;
@@ -54,7 +54,7 @@ const row = (mail) => {
   part("time").textContent = time(mail.Created);
   part(".what").textContent = mail.Subject || "(no subject)";
   part(".snippet").textContent = mail.Snippet;
-  part(".actions").append(...actions(mail));
+  part(".actions").append(...actions(mail, false));
   part(".row").addEventListener("click", () => open(mail.ID));
   return item;
 };
@@ -95,7 +95,7 @@ async function open(id) {
   at("facts").replaceChildren(
     ...Object.entries(facts).flatMap(([term, text]) => [make("dt", { textContent: term }), make("dd", { textContent: text })]),
   );
-  at("actions").replaceChildren(...actions(mail));
+  at("actions").replaceChildren(...actions(mail, true));
   at("mail").hidden = false;
   at("empty").hidden = true;
   for (const item of at("list").children) {
