@@ -23,5 +23,6 @@ mod golden;
 mod gotrue;
 mod house;
 mod pool;
+mod mail;
 mod replay;
 mod support;

@@ -50,6 +50,8 @@ pub struct Relay {
     /// How we introduce ourselves.
     hello: ClientId,
     credentials: Option<Credentials>,
+    /// TLS from the first byte.
+    implicit: bool,
     /// The relay is this machine: what is said to it nobody overhears.
     local: bool,
     /// The operator's own certificates.
@@ -94,6 +96,7 @@ impl Relay {
             .transpose();
         Ok(Self {
             local: is_local(&host),
+            implicit: smtp.port == IMPLICIT_TLS,
             port: smtp.port,
             hello: match config.api.external_url.host() {
                 Some(url::Host::Domain(name)) => ClientId::Domain(name.to_owned()),
@@ -142,15 +145,14 @@ impl Relay {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
-        let implicit = self.port == IMPLICIT_TLS;
-        let tls = implicit.then(|| self.tls()).transpose()?;
+        let tls = self.implicit.then(|| self.tls()).transpose()?;
         let address = (self.host.as_str(), self.port);
         let mut smtp =
             AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, tls, None)
                 .await?;
         // A relay on this machine has no certificate that anybody knows, unless the operator names its maker.
         let plain = self.local && self.trusted.is_empty();
-        if !implicit && !plain && smtp.can_starttls() {
+        if !self.implicit && !plain && smtp.can_starttls() {
             smtp.starttls(self.tls()?, &self.hello).await?;
         }
         // As GoTrue: who is not asked for a password need not give it.
@@ -378,4 +380,111 @@ fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
             .with_context(told)?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::dev::mailbox::Mailbox;
+    use crate::dev::smtp_sink;
+
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail");
+
+    fn relay(host: &str, port: u16, ca: &str) -> anyhow::Result<Relay> {
+        let port = port.to_string();
+        let settings = [
+            ("API_EXTERNAL_URL", "https://auth.example.com"),
+            ("GOTRUE_SITE_URL", "https://app.example.com"),
+            (
+                "GOTRUE_JWT_SECRET",
+                "a-secret-of-the-tests-with-more-than-32-characters",
+            ),
+            ("DATABASE_URL", "postgres://localhost/x"),
+            ("GOTRUE_SMTP_PORT", &port),
+            ("TRUEGATE_SMTP_CA_FILE", ca),
+        ];
+        let pairs = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Relay::new(&Config::from_pairs(pairs).unwrap(), host)
+    }
+
+    #[test]
+    fn port_465_is_tls_from_the_first_byte_and_this_machine_is_local() {
+        for (port, implicit) in [(465, true), (587, false), (25, false)] {
+            assert_eq!(
+                relay("relay.example.com", port, "").unwrap().implicit,
+                implicit
+            );
+        }
+        for (host, local) in [
+            ("localhost", true),
+            ("127.0.0.2", true),
+            ("[::1]", true),
+            ("10.0.0.1", false),
+            ("localhost.example.com", false),
+        ] {
+            assert_eq!(relay(host, 587, "").unwrap().local, local, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_at_the_start() {
+        for file in ["no-such-file.pem", "localhost.key"] {
+            let error = relay("localhost", 587, &format!("{FOLDER}/{file}"))
+                .err()
+                .unwrap();
+            assert!(
+                format!("{error:#}").starts_with("TRUEGATE_SMTP_CA_FILE: "),
+                "{error:#}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn tls_from_the_first_byte() {
+        let chain = certificates(Path::new(&format!("{FOLDER}/localhost.pem"))).unwrap();
+        let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}/localhost.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let tls = tls
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mailbox = Arc::new(Mailbox::new(Arc::new(SystemClock)));
+        let kept = Arc::clone(&mailbox);
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            smtp_sink::converse(acceptor.accept(stream).await.unwrap(), &kept)
+                .await
+                .unwrap();
+        });
+
+        let mut relay = relay("localhost", port, &format!("{FOLDER}/ca.pem")).unwrap();
+        relay.implicit = true;
+        let (from, to) = (
+            "a@example.com".parse().unwrap(),
+            ["b@example.com".parse().unwrap()],
+        );
+        relay
+            .send(&from, &to, b"Subject: dots\r\n\r\n.\r\n..\r\n")
+            .await
+            .unwrap();
+        assert!(
+            mailbox
+                .find("latest")
+                .unwrap()
+                .mail
+                .raw
+                .starts_with(b"Subject: dots\r\n\r\n.\r\n..\r\n")
+        );
+        relay.close().await;
+    }
 }
