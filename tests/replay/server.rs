@@ -45,7 +45,7 @@ impl Server {
             Some(command) => Process::start(&command, environment, database)
                 .await
                 .map(Self::Process),
-            None => TestApp::on(database, environment).map(Self::App),
+            None => TestApp::on(database, environment).await.map(Self::App),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,11 +12,12 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use tracing_subscriber::EnvFilter;
 use truegate::app::App;
-use truegate::clock::Clock;
+use truegate::clock::Clock as _;
 use truegate::config::Config;
 use truegate::faces::gotrue;
 use truegate::server::{self, Settings};
@@ -45,7 +47,7 @@ const SETTINGS: [(&str, &str); 10] = [
 ];
 
 /// Connections of the server's pool.
-const POOL: &str = "4";
+const POOL: u32 = 4;
 
 /// The password of [`TestApp::user`]s.
 pub const PASSWORD: &str = "correct-horse-1";
@@ -56,9 +58,17 @@ type Service = BoxCloneSyncService<Request, Response, Infallible>;
 pub struct TestApp {
     pub clock: Arc<TestClock>,
     pub outbox: Outbox,
+    server: Server,
+    database: Option<Database>,
+}
+
+/// What answers requests.
+#[derive(Clone)]
+struct Server {
     app: App,
     service: Service,
-    database: Option<Database>,
+    /// Beside the pool, so that looking for mails costs the server nothing.
+    rows: Arc<Client>,
 }
 
 impl TestApp {
@@ -73,33 +83,42 @@ impl TestApp {
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config(settings.into(), &database.url).unwrap();
         change(&mut config);
-        let mut started = Self::start(config).unwrap();
+        let mut started = Self::start(config, &database).await.unwrap();
         started.database = Some(database);
         started
     }
 
     /// With the environment of a server, on a database that is already there. The error is about the settings.
-    pub fn on(database: &Database, environment: HashMap<String, String>) -> Result<Self, String> {
-        Self::start(config(environment, &database.url)?)
+    ///
+    /// The pool has one connection: a request that takes a second one waits for itself, and fails.
+    pub async fn on(
+        database: &Database,
+        environment: HashMap<String, String>,
+    ) -> Result<Self, String> {
+        let mut config = config(environment, &database.url)?;
+        config.db.max_pool_size = 1;
+        Self::start(config, database).await
     }
 
     /// The one place that knows how a server is wired.
-    fn start(config: Config) -> Result<Self, String> {
+    async fn start(config: Config, database: &Database) -> Result<Self, String> {
         // What went wrong inside stands beside a test that fails; RUST_LOG tells more.
         let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
         logs.with_test_writer().try_init().ok();
         let clock = Arc::new(TestClock::new());
         let outbox = Outbox::default();
         let settings = Settings::new(&config);
-        let mailer = Mailer::from_config(&config).map_err(|error| format!("{error:#}"))?;
-        let app = App::assemble(config, Arc::clone(&clock) as Arc<dyn Clock>, mailer)
+        let app = Mailer::in_memory(&config, Arc::new(outbox.clone()))
+            .and_then(|mailer| App::assemble(config, clock.clone(), mailer))
             .map_err(|error| format!("{error:#}"))?;
         let service = server::stack(&settings, gotrue::router(app.clone()));
+        let service = BoxCloneSyncService::new(service);
+        let rows = Arc::new(database.connect().await);
+        let server = Server { app, service, rows };
         Ok(Self {
             clock,
             outbox,
-            app,
-            service: BoxCloneSyncService::new(service),
+            server,
             database: None,
         })
     }
@@ -113,9 +132,7 @@ impl TestApp {
 
     /// Sends a request as it stands, and delivers the mails it caused before the answer is returned.
     pub async fn send(&self, request: http::Request<Body>) -> Reply {
-        let reply = call(self.service.clone(), request).await;
-        self.app.mailer.deliver_due(&self.app).await.unwrap();
-        reply
+        self.server.call(request).await
     }
 
     /// Somebody without a token.
@@ -135,7 +152,7 @@ impl TestApp {
 
     /// A token with these claims, signed with the server's secret; `"<unix:now+60>"` is a time.
     pub fn token(&self, claims: Value) -> String {
-        let secret = secrecy::ExposeSecret::expose_secret(&self.app.config.jwt.secret);
+        let secret = secrecy::ExposeSecret::expose_secret(&self.config.jwt.secret);
         Recipe::hs256(secret, claims).sign(&Value::Null, self.clock.now())
     }
 
@@ -172,38 +189,42 @@ impl Deref for TestApp {
     type Target = App;
 
     fn deref(&self) -> &App {
-        &self.app
+        &self.server.app
     }
 }
 
 fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Config, String> {
-    for (name, value) in [
-        ("GOTRUE_DB_MAX_POOL_SIZE", POOL),
-        ("TRUEGATE_ARGON2_MEMORY_KIB", "8"),
-    ] {
-        environment.insert(name.into(), value.into());
-    }
     environment.insert("DATABASE_URL".into(), database.into());
+    environment.insert("TRUEGATE_ARGON2_MEMORY_KIB".into(), "8".into());
     environment
         .entry("GOTRUE_SMTP_HOST".into())
         .or_insert_with(|| "127.0.0.1".into());
-    Config::from_pairs(environment).map_err(|error| error.to_string())
+    let mut config = Config::from_pairs(environment).map_err(|error| error.to_string())?;
+    config.db.max_pool_size = POOL;
+    Ok(config)
 }
 
-async fn call(service: Service, mut request: http::Request<Body>) -> Reply {
-    request
-        .extensions_mut()
-        .insert(ConnectInfo(std::net::SocketAddr::from((
-            [127, 0, 0, 1],
-            50_000,
-        ))));
-    let Ok(response) = service.oneshot(request).await;
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.expect("a complete body").to_bytes();
-    Reply {
-        status: head.status,
-        headers: head.headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
+impl Server {
+    async fn call(&self, mut request: http::Request<Body>) -> Reply {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 50_000));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let Ok(response) = self.service.clone().oneshot(request).await;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a complete body").to_bytes();
+        self.deliver().await;
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    /// What the worker does in production; here it is done when the answer is there.
+    async fn deliver(&self) {
+        let queued = "SELECT EXISTS (SELECT FROM truegate.outbox)";
+        if self.rows.query_one(queued, &[]).await.unwrap().get(0) {
+            self.app.mailer.deliver_due(&self.app).await.unwrap();
+        }
     }
 }
 
@@ -215,19 +236,18 @@ pub struct Caller {
     pub refresh_token: String,
     /// The user's id; empty for callers that did not sign in.
     pub id: String,
-    app: App,
-    service: Service,
+    server: Server,
 }
 
 impl Caller {
     fn new(app: &TestApp, access_token: String) -> Self {
         let (refresh_token, id) = (String::new(), String::new());
+        let server = app.server.clone();
         Self {
             access_token,
             refresh_token,
             id,
-            app: app.app.clone(),
-            service: app.service.clone(),
+            server,
         }
     }
 
@@ -259,9 +279,7 @@ impl Caller {
             request = request.header("content-type", "application/json");
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let reply = call(self.service.clone(), request.body(body).unwrap()).await;
-        self.app.mailer.deliver_due(&self.app).await.unwrap();
-        reply
+        self.server.call(request.body(body).unwrap()).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use mail_parser::{Addr, MessageParser, MimeHeaders as _};
 use regex::Regex;
+use truegate::outside::mail::Sink;
 
 /// Every mail that was sent and not yet taken, oldest first.
 #[derive(Clone, Default)]
@@ -26,11 +27,6 @@ pub struct Mail {
 }
 
 impl Outbox {
-    /// Takes a message off the wire: the recipients of its envelope, and the data as sent by SMTP.
-    pub fn receive(&self, recipients: &[String], data: &[u8]) {
-        self.0.lock().unwrap().push(Mail::read(recipients, data));
-    }
-
     /// The oldest mail, to this address if one is given.
     pub fn take(&self, to: Option<&str>) -> Option<Mail> {
         let mut mails = self.0.lock().unwrap();
@@ -58,6 +54,12 @@ impl Outbox {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Sink for Outbox {
+    fn receive(&self, recipients: &[String], data: &[u8]) {
+        self.0.lock().unwrap().push(Mail::read(recipients, data));
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use truegate::outside::mail::Sink as _;
 
 use super::outbox::Outbox;
 
