@@ -22,7 +22,7 @@ mod clients;
 mod golden;
 mod gotrue;
 mod house;
-mod pool;
 mod mail;
+mod pool;
 mod replay;
 mod support;

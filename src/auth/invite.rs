@@ -90,7 +90,8 @@ pub async fn invite(
         })
         .await?;
     drop(conn);
-    stationery.post(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending invite email")?;
     Ok(invited)

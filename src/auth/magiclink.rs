@@ -163,7 +163,8 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
     })
     .await?;
     drop(conn);
-    stationery.post(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending magic link email")
 }

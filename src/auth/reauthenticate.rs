@@ -65,7 +65,8 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
     })
     .await?;
     drop(conn);
-    stationery.post(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending reauthentication email")
 }

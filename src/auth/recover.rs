@@ -73,7 +73,8 @@ pub async fn recover(
     })
     .await?;
     drop(conn);
-    stationery.post(app)
+    stationery
+        .post(app)
         .await
         .public("Error sending recovery email")
 }

@@ -148,7 +148,7 @@ fn first_identity(mut identity: Identity, data: &Map<String, Value>) -> Identity
 }
 
 /// Gives a user an identity, which then says all that is known of an unconfirmed user.
-async fn adopt(tx: &mut Conn, user: &mut User, identity: Identity) -> Result<()> {
+async fn adopt(tx: &mut Conn, user: &mut User, mut identity: Identity) -> Result<()> {
     identity
         .insert(tx)
         .await
@@ -156,13 +156,9 @@ async fn adopt(tx: &mut Conn, user: &mut User, identity: Identity) -> Result<()>
     for other in user.identities.drain(..) {
         other.delete(tx).await?;
     }
-    // A null in the data stays in the identity and leaves the metadata (GoTrue's `UpdateUserMetaData`).
-    user.user_metadata = identity
-        .identity_data
-        .iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
+    // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
+    identity.identity_data.retain(|_, value| !value.is_null());
+    user.user_metadata = identity.identity_data.clone();
     user.identities = vec![identity];
     user.derive_providers();
     Ok(())

@@ -15,7 +15,10 @@ pub(super) async fn run(config: &Config) -> Result<()> {
 
 /// Migrates the configured database.
 pub(super) async fn apply(config: &Config) -> Result<Report> {
-    let mut client = Pool::new(config)?.direct().await.map_err(Error::into_cause)?;
+    let mut client = Pool::new(config)?
+        .direct()
+        .await
+        .map_err(Error::into_cause)?;
     let migrated =
         migrations::migrate(&mut client, &config.db.db_namespace, &Patience::default()).await;
     migrated.map_err(Error::into_cause)

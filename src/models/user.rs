@@ -36,7 +36,7 @@ macro_rules! select_users {
              u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}') as raw_app_meta_data, \
              coalesce(u.raw_user_meta_data, '{}') as raw_user_meta_data, coalesce(u.created_at, 'epoch') as created_at, \
              coalesce(u.updated_at, u.created_at, 'epoch') as updated_at, u.banned_until, u.deleted_at, u.is_anonymous, \
-             (select jsonb_agg(i order by i.created_at, i.id) from identities i where i.user_id = u.id) as identities, \
+             (select jsonb_agg(i order by i.created_at, i.provider, i.id) from identities i where i.user_id = u.id) as identities, \
              (select jsonb_agg(f order by f.created_at, f.id) from (select id, friendly_name, factor_type, status, phone, created_at, \
               updated_at, last_challenged_at, web_authn_aaguid, last_webauthn_challenge_data from mfa_factors where user_id = u.id) f) \
              as factors",
