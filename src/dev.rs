@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, Log};
-use crate::db::migrations::{self, Patience};
+use crate::db::migrations::{self, Patience, SchemaState};
 use crate::db::private::{self, PrivatePostgres};
 use crate::error::Error;
 use crate::faces::gotrue;
 use crate::server::{self, Settings};
+use crate::web::cors::CorsLayer;
+use crate::workers;
 
 pub mod data;
 pub mod inbox;
@@ -82,8 +84,8 @@ pub async fn run(
     };
     let config = world.configure(environment)?;
     start_log(&config.log, clock.clone())?;
-    migrate(&world.database_url, &config).await?;
     let app = App::build(config, clock.clone())?;
+    migrate(&app).await.map_err(Error::into_cause)?;
     let screen = Screen {
         api_port: api.port,
         inbox_port: inbox.port,
@@ -115,26 +117,33 @@ async fn start_postgres(data_dir: &Path) -> Result<PrivatePostgres> {
     tokio::task::spawn_blocking(move || PrivatePostgres::start(&options)).await?
 }
 
-async fn migrate(url: &str, config: &Config) -> Result<()> {
-    // Nobody but us can reach its socket: no TLS.
-    let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-    let connection = tokio::spawn(connection);
-    let migrated =
-        migrations::migrate(&mut client, &config.db.db_namespace, &Patience::default()).await;
-    migrated.map_err(Error::into_cause)?;
-    drop(client);
-    Ok(connection.await??)
+async fn migrate(app: &App) -> Result<(), Error> {
+    let mut client = app.db.direct().await?;
+    let namespace = &app.config.db.db_namespace;
+    let report = migrations::migrate(&mut client, namespace, &Patience::default()).await?;
+    if report.state != SchemaState::UpToDate {
+        tracing::warn!("{}", report.state);
+    }
+    Ok(())
 }
 
 async fn serve(app: &App, api: Loopback, stop: &CancellationToken) {
     let face = gotrue::router(app.clone()).merge(swagger::router());
-    let service = server::stack(&Settings::new(&app.config), face);
+    let config = &app.config;
+    let settings = Settings {
+        cors: CorsLayer::dev(&config.cors.allowed_headers),
+        ..Settings::new(config)
+    };
+    let service = server::stack(&settings, face);
+    let workers = workers::start(app);
     let listeners = api.listeners.into_iter();
     join_all(
         listeners
             .map(|listener| server::run(service.clone(), listener, stop.clone().cancelled_owned())),
     )
     .await;
+    workers.stop().await;
+    app.db.close();
 }
 
 /// What only we know, and the settings need.

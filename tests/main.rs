@@ -15,6 +15,7 @@ mod database {
     mod takeover;
 }
 mod dev {
+    mod binary;
     mod mail;
     mod private_postgres;
 }

@@ -1,4 +1,4 @@
-//! `truegate admin`: accounts by hand, as GoTrue's command line has them.
+//! `truegate admin`: accounts by hand, as GoTrue's command line has them, and the mails that wait.
 
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use crate::auth::admin::cli::{self as act, NewUser};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::error::Error;
+
+mod outbox;
 
 #[derive(Args)]
 pub(super) struct Admin {
@@ -34,6 +36,9 @@ enum Command {
         #[arg(value_name = "EMAIL_OR_ID")]
         account: String,
     },
+    /// Look after the mails that did not reach the relay
+    #[command(subcommand)]
+    Outbox(outbox::Command),
 }
 
 #[derive(Args)]
@@ -77,6 +82,7 @@ impl Admin {
                     .map_err(Error::into_cause)?;
                 say(&format!("made user {}", user.id))
             }
+            Command::Outbox(command) => command.run(&app).await,
             Command::DeleteUser { account } => {
                 let id = act::delete_user(&app, &account, aud.as_deref())
                     .await

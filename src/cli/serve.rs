@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::dev::swagger;
 use crate::faces::gotrue;
 use crate::server::{self, Settings};
+use crate::workers;
 
 /// What GoTrue does without a command.
 pub(super) async fn migrate_and_serve(config: Config) -> Result<()> {
@@ -37,6 +38,9 @@ pub(super) async fn serve(config: Config) -> Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "Truegate listens on {address}"
     );
+    let workers = workers::start(&app);
     server::run(service, listener, stop.cancelled_owned()).await;
+    workers.stop().await;
+    app.db.close();
     Ok(())
 }

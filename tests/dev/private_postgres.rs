@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
@@ -15,11 +16,27 @@ use truegate::db::private::{InUse, Options, PrivatePostgres};
 const HOLD_DIR: &str = "TRUEGATE_TEST_HOLD_DIR";
 
 /// A directory that the account which runs Postgres for root can enter as well.
-fn directory() -> TempDir {
+pub fn directory() -> TempDir {
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o755))
         .tempdir()
         .unwrap()
+}
+
+/// The same with a cluster in it: making one takes most of a second, copying it does not.
+pub fn directory_with_cluster() -> TempDir {
+    static MADE: LazyLock<TempDir> = LazyLock::new(|| {
+        let dir = directory();
+        PrivatePostgres::start(&fast(dir.path())).unwrap();
+        dir
+    });
+    let dir = directory();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([MADE.path().join("postgres"), dir.path().into()])
+        .status();
+    assert!(copied.unwrap().success());
+    dir
 }
 
 fn fast(dir: &Path) -> Options {
@@ -48,7 +65,7 @@ async fn ask(postgres: &PrivatePostgres, sql: &str) -> String {
         .unwrap_or_default()
 }
 
-fn postmaster(dir: &Path) -> Option<Pid> {
+pub fn postmaster(dir: &Path) -> Option<Pid> {
     let file = fs::read_to_string(dir.join("postgres/postmaster.pid")).ok()?;
     Pid::from_raw(file.lines().next()?.parse().ok()?)
 }
@@ -69,7 +86,7 @@ fn lives(process: Pid) -> bool {
     test_kill_process(process).is_ok()
 }
 
-fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(
@@ -149,7 +166,7 @@ async fn starts_keeps_its_data_and_leaves_nothing_running() {
 
 #[tokio::test]
 async fn two_run_side_by_side_but_not_in_one_directory() {
-    let dirs = [directory(), directory()];
+    let dirs = [directory_with_cluster(), directory_with_cluster()];
     let [one, two] = dirs.each_ref().map(|dir| {
         let path = dir.path().to_owned();
         tokio::task::spawn_blocking(move || PrivatePostgres::start(&fast(&path)).unwrap())
@@ -180,7 +197,7 @@ async fn two_run_side_by_side_but_not_in_one_directory() {
 
 #[tokio::test]
 async fn a_killed_owner_leaves_no_process_and_loses_nothing() {
-    let dir = directory();
+    let dir = directory_with_cluster();
     let mut owner = another_process(dir.path(), None);
     let process = postmaster(dir.path()).unwrap();
     let refused = PrivatePostgres::start(&fast(dir.path())).unwrap_err();
@@ -241,7 +258,7 @@ async fn a_path_too_long_for_a_socket_gets_a_short_one_elsewhere() {
 
 #[tokio::test]
 async fn listens_on_tcp_when_asked() {
-    let dir = directory();
+    let dir = directory_with_cluster();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
