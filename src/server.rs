@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::Config;
+use crate::config::{Config, Security};
 use crate::faces::gotrue::door;
 use crate::web::cors::CorsLayer;
 use crate::web::query;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub path_prefix: Option<String>,
     /// What pages of other origins may do.
     pub cors: CorsLayer,
+    /// Which headers tell the client's address, for the log.
+    pub security: Arc<Security>,
 }
 
 impl Settings {
@@ -65,6 +68,7 @@ impl Settings {
             max_request_duration: config.api.max_request_duration,
             path_prefix: config.truegate.path_prefix.clone(),
             cors: CorsLayer::new(&config.cors.allowed_headers),
+            security: Arc::new(config.security.clone()),
         }
     }
 }
@@ -89,7 +93,10 @@ pub fn stack(
             layers::name_request,
         ))
         // One line in the log per request, and a span that carries its name into every other line.
-        .layer(from_fn(request_line::write))
+        .layer(from_fn_with_state(
+            Arc::clone(&settings.security),
+            request_line::write,
+        ))
         // Errors become answers in the face's own format, also those of the layers below.
         .layer(from_fn(door::render_errors))
         // A bug in one request is that request's 500 and nobody else's trouble.

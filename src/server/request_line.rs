@@ -1,14 +1,16 @@
 //! One line in the log per request, with GoTrue's names (`observability/request-logger.go`).
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::field::Empty;
 use tracing::instrument::Instrument as _;
 
+use crate::config::Security;
+use crate::web::client_ip;
 use crate::web::reply::ErrorText;
 use crate::web::request_id::RequestId;
 
@@ -16,7 +18,11 @@ use crate::web::request_id::RequestId;
 const HEALTH: &str = "/health";
 
 /// Runs the request in a span with its name, and writes its line.
-pub async fn write(request: Request, next: Next) -> Response {
+pub async fn write(
+    State(security): State<Arc<Security>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !tracing::enabled!(tracing::Level::ERROR) {
         return next.run(request).await;
     }
@@ -25,10 +31,7 @@ pub async fn write(request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     let id = request.extensions().get::<RequestId>().cloned();
     let id = id.as_ref().map(RequestId::as_str);
-    let client = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| peer.ip());
+    let client = client_ip::of(request.headers(), request.extensions(), &security);
     // `auth_event` is recorded by the act that happens.
     let span = tracing::info_span!("request", request_id = id, auth_event = Empty);
     let response = next.run(request).instrument(span.clone()).await;
@@ -83,7 +86,7 @@ fn grant_type<'a>(path: &str, query: Option<&'a str>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use axum::Router;
     use axum::body::Body;
@@ -129,12 +132,11 @@ mod tests {
             .route("/fail", any(fail));
         let settings = Settings {
             request_id_header: Some(http::header::FROM),
-            max_request_duration: std::time::Duration::ZERO,
-            path_prefix: None,
-            cors: crate::web::cors::CorsLayer::new(&[]),
+            ..crate::server::tests::plain()
         };
         let request = Request::post(uri)
             .header("from", "id-1")
+            .header("x-forwarded-for", "203.0.113.7, 10.0.0.1")
             .body(Body::empty())
             .unwrap();
         stack(&settings, face).oneshot(request).await.unwrap();
@@ -156,6 +158,7 @@ mod tests {
         assert_eq!(fields["method"], "POST");
         assert_eq!(fields["path"], "/token");
         assert_eq!(fields["grant_type"], "refresh_token");
+        assert_eq!(fields["remote_addr"], "203.0.113.7");
         assert_eq!(fields["request_id"], "id-1");
         assert_eq!(fields["status"], 200);
         assert!(fields["duration"].is_u64());

@@ -1,7 +1,5 @@
 //! The stack and the accept loop, over real sockets.
 
-use std::sync::Arc;
-
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -65,13 +63,18 @@ async fn start(settings: Settings) -> Server {
     }
 }
 
-fn plain() -> Settings {
-    Settings {
-        request_id_header: None,
-        max_request_duration: Duration::from_secs(10),
-        path_prefix: None,
-        cors: CorsLayer::new(&[]),
-    }
+/// Every setting's default.
+pub fn plain() -> Settings {
+    let needed = [
+        ("GOTRUE_SITE_URL", "https://app.example.com"),
+        ("API_EXTERNAL_URL", "https://auth.example.com"),
+        (
+            "GOTRUE_JWT_SECRET",
+            "a secret of at least thirty-two characters",
+        ),
+        ("DATABASE_URL", "postgres://localhost/postgres"),
+    ];
+    Settings::new(&Config::from_pairs(needed).unwrap())
 }
 
 impl Server {
