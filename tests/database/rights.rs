@@ -1,18 +1,20 @@
 //! A role without rights is told what it lacks, and that is enough.
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use truegate::db::migrations::{Patience, SchemaState, check, migrate};
 use truegate::error::Error;
-use url::Url;
 
 use crate::support::database::Database;
 
 /// Connects as a role of this test's own.
 async fn connect_as(database: &Database, role: &str) -> Client {
-    let mut url = Url::parse(&database.url).unwrap();
-    url.set_username(role).ok();
-    url.set_password(Some("secret")).ok();
-    let (client, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.unwrap();
+    let mut config: Config = database.url.parse().unwrap();
+    let (client, connection) = config
+        .user(role)
+        .password("secret")
+        .connect(NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     client
 }
@@ -54,7 +56,8 @@ async fn a_schema_has_to_be_made() {
         let mut client = connect_as(database, role).await;
         let (said, grants) = refused(&mut client).await;
         assert!(said.starts_with("The database refused running `create schema \"auth\"`: permission denied for database"), "{said}");
-        let name = database.url.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let config: Config = database.url.parse().unwrap();
+        let name = config.get_dbname().unwrap();
         assert_eq!(grants, format!("  GRANT CREATE ON DATABASE {name} TO {role};"));
 
         admin.batch_execute(&grants).await.unwrap();
