@@ -1,7 +1,6 @@
 //! What every request pays before and after the database: tokens, bodies, redirect targets.
 #![expect(
     clippy::unwrap_used,
-    missing_docs,
     reason = "a benchmark that meets the unexpected has to fail"
 )]
 

@@ -77,7 +77,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             db: Pool::new(&config)?,
             hasher: Hasher::new(hashing(&config.truegate)),
-            templates: Templates::new(&config, http.clone(), Arc::clone(&clock)),
+            templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),
             keys,
             redirects,

@@ -5,7 +5,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 
+mod hashes;
 pub mod outbox;
+mod templates;
 
 /// Workers at work.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub struct Workers {
 pub fn start(app: &App) -> Workers {
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(outbox::run(app.clone(), shutdown.clone()));
+    tasks.spawn(hashes::run(app.clone(), shutdown.clone()));
+    if app.config.mailer.template_reloading_enabled {
+        tasks.spawn(templates::run(app.clone(), shutdown.clone()));
+    }
     Workers { shutdown, tasks }
 }
 

@@ -42,7 +42,7 @@ pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &s
             "Token audience doesn't match request audience",
         ));
     }
-    let notice = mailing::stationery(app, MailKind::IdentityUnlinkedNotification).await;
+    let notice = mailing::notice(app, MailKind::IdentityUnlinkedNotification).await;
     let ip = client.ip.map(|ip| ip.to_string()).unwrap_or_default();
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {

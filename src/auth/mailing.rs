@@ -17,7 +17,8 @@ use crate::error::{Code, Context, Error, Result, bad_request, too_many_requests}
 use crate::models::one_time_token::{OneTimeToken, TokenType};
 use crate::models::outbox::Outbox;
 use crate::models::user::User;
-use crate::outside::templates::Template;
+use crate::outside::templates::{Rendered, Template};
+use crate::urls::percent::{self, Part};
 
 /// What a mail with a code is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,11 +105,22 @@ pub async fn prepare_email_change(app: &App, recipient: &str) -> Result<Statione
     Ok(stationery(app, MailKind::EmailChange).await)
 }
 
+/// What tells a user that something happened; empty where notices of its kind are switched off.
+pub struct Notice(Option<Stationery>);
+
 /// Fetches what a notice is written on.
-pub async fn stationery(app: &App, kind: MailKind) -> Stationery {
+pub async fn notice(app: &App, kind: MailKind) -> Notice {
+    if app.config.mailer.notification_enabled(kind) {
+        Notice(Some(stationery(app, kind).await))
+    } else {
+        Notice(None)
+    }
+}
+
+async fn stationery(app: &App, kind: MailKind) -> Stationery {
     Stationery {
         kind,
-        template: app.templates.get(kind).await,
+        template: app.templates.get(kind, app.clock.now()).await,
         awaited: Mutex::default(),
     }
 }
@@ -217,25 +229,33 @@ pub async fn send_email_change(
 pub async fn notify(
     app: &App,
     tx: &mut Conn,
-    stationery: &Stationery,
+    notice: &Notice,
     user: &User,
     recipient: &str,
     more: Value,
 ) -> Result<()> {
-    if !app.config.mailer.notification_enabled(stationery.kind) || recipient.is_empty() {
+    let Notice(Some(stationery)) = notice else {
+        return Ok(());
+    };
+    if recipient.is_empty() {
         return Ok(());
     }
     let now = app.clock.now();
-    if let Err(error) = check_recipient(app, recipient).and_then(|()| allow_mail(app, now)) {
-        tracing::warn!(?error, kind = stationery.kind.as_str(), "notice not sent");
-        return Ok(());
-    }
     let mut variables = variables(app, user, user.email());
     variables.extend(crate::models::identity::object(more));
-    stationery
-        .write(app, tx, recipient, &variables, now, now)
-        .await
-        .map(drop)
+    let mail = check_recipient(app, recipient)
+        .and_then(|()| allow_mail(app, now))
+        .and_then(|()| stationery.template.render(&variables));
+    match mail {
+        Ok(mail) => stationery
+            .write(app, tx, recipient, &mail, now, now)
+            .await
+            .map(drop),
+        Err(error) => {
+            tracing::warn!(?error, kind = stationery.kind.as_str(), "notice not sent");
+            Ok(())
+        }
+    }
 }
 
 impl Stationery {
@@ -249,7 +269,8 @@ impl Stationery {
         now: Timestamp,
     ) -> Result<()> {
         let due = app.mailer.due(&app.config, now);
-        if let Some(id) = self.write(app, tx, recipient, variables, now, due).await? {
+        let mail = self.template.render(variables)?;
+        if let Some(id) = self.write(app, tx, recipient, &mail, now, due).await? {
             self.awaited
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -264,15 +285,14 @@ impl Stationery {
         app: &App,
         tx: &mut Conn,
         recipient: &str,
-        variables: &Map<String, Value>,
+        mail: &Rendered,
         now: Timestamp,
         due: Timestamp,
     ) -> Result<Option<Uuid>> {
         if app.mailer.is_off() {
             return Ok(None);
         }
-        let mail = self.template.render(variables)?;
-        let id = Outbox::queue(tx, self.kind, recipient, &mail, now, due).await?;
+        let id = Outbox::queue(tx, self.kind, recipient, mail, now, due).await?;
         Ok(Some(id))
     }
 
@@ -324,8 +344,8 @@ pub fn action_link(
     let redirect_to = &client.redirect_to;
     let encoded;
     let redirect_to = if redirect_to.contains(['&', '=', '#']) {
-        encoded = url::form_urlencoded::byte_serialize(redirect_to.as_bytes()).collect::<String>();
-        &encoded
+        encoded = percent::escape(redirect_to.as_bytes(), Part::Query);
+        &*encoded
     } else {
         redirect_to
     };

@@ -5,7 +5,7 @@ use diesel_async::AsyncConnection;
 use serde_json::{Map, Value, json};
 
 use super::bearer::Bearer;
-use super::mailing::{self, Stationery};
+use super::mailing::{self, Notice, Stationery};
 use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup, verify};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -174,8 +174,8 @@ pub async fn update(
 /// What mails of an update are written on.
 struct Mails {
     email_change: Option<Stationery>,
-    email_changed: Stationery,
-    password_changed: Stationery,
+    email_changed: Notice,
+    password_changed: Notice,
 }
 
 impl Mails {
@@ -186,8 +186,8 @@ impl Mails {
             } else {
                 None
             },
-            email_changed: mailing::stationery(app, MailKind::EmailChangedNotification).await,
-            password_changed: mailing::stationery(app, MailKind::PasswordChangedNotification).await,
+            email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
+            password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
         })
     }
 }

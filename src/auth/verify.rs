@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 
 use super::grant::{Grant, SignIn, issue, provider_trait};
-use super::mailing::{self, Stationery};
+use super::mailing::{self, Notice};
 use super::{Client, address, invalid, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -133,7 +133,7 @@ pub async fn verify(
     proof: &Proof,
     pkce: bool,
 ) -> Result<(Verified, Kind)> {
-    let changed = mailing::stationery(app, MailKind::EmailChangedNotification).await;
+    let changed = mailing::notice(app, MailKind::EmailChangedNotification).await;
     let mut conn = app.db.get().await?;
     let verified = conn
         .transaction::<_, Error, _>(async |tx| {
@@ -417,7 +417,7 @@ async fn change_email(
     tx: &mut Conn,
     mut user: User,
     hash: &str,
-    changed: &Stationery,
+    changed: &Notice,
     now: Timestamp,
 ) -> Result<Option<User>> {
     let mailer = &app.config.mailer;
@@ -446,7 +446,7 @@ pub(super) async fn apply_email_change(
     app: &App,
     tx: &mut Conn,
     mut user: User,
-    changed: &Stationery,
+    changed: &Notice,
     now: Timestamp,
 ) -> Result<User> {
     let before = user.clone();

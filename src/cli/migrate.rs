@@ -3,14 +3,22 @@
 use anyhow::Result;
 
 use super::say;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::db::Pool;
 use crate::db::migrations::{self, Patience, Report};
 use crate::error::Error;
+use crate::outside::http;
+use crate::outside::templates::Templates;
 
-/// Migrates, and prints what was done.
+/// Migrates, and prints what was done, and what would be wrong with the mails of these settings.
 pub(super) async fn run(config: &Config) -> Result<()> {
-    say(&apply(config).await?.to_string())
+    say(&apply(config).await?.to_string())?;
+    let templates = Templates::new(config, http::client()?);
+    for problem in templates.check(SystemClock.now()).await {
+        say(&format!("warning: {problem}"))?;
+    }
+    Ok(())
 }
 
 /// Migrates the configured database.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{migrate, signals};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::db::migrations::{self, SchemaState};
 use crate::dev::swagger;
+use crate::error::Error;
 use crate::faces::gotrue;
 use crate::server::{self, Settings};
 use crate::workers;
@@ -20,15 +22,41 @@ pub(super) async fn migrate_and_serve(config: Config) -> Result<()> {
         tracing::info!(%step, "migration applied");
     }
     tracing::info!("{}", report.state);
-    serve(config).await
+    run(App::build(config, Arc::new(SystemClock))?).await
+}
+
+/// Serves a database that has been migrated.
+pub(super) async fn serve(config: Config) -> Result<()> {
+    let app = App::build(config, Arc::new(SystemClock))?;
+    check_schema(&app).await?;
+    run(app).await
+}
+
+/// Refuses a schema that cannot be served. A database that is away may come back: that is no reason not to start.
+async fn check_schema(app: &App) -> Result<()> {
+    let state = match app.db.direct().await {
+        Ok(client) => migrations::check(&client, &app.config.db.db_namespace)
+            .await
+            .map_err(Error::into_cause)?,
+        Err(error) => {
+            let cause = error.into_cause();
+            tracing::warn!("the database is away: {cause:#}");
+            return Ok(());
+        }
+    };
+    match state {
+        SchemaState::UpToDate => {}
+        SchemaState::Newer(_) => tracing::warn!("{state}"),
+        SchemaState::Behind(_) | SchemaState::Incompatible { .. } => bail!("{state}"),
+    }
+    Ok(())
 }
 
 /// Serves until a signal comes, then lets requests under way end.
-pub(super) async fn serve(config: Config) -> Result<()> {
+async fn run(app: App) -> Result<()> {
     let stop = signals::stop()?;
-    let listener = server::listen(&config.api.host, config.api.port).await?;
+    let listener = server::listen(&app.config.api.host, app.config.api.port).await?;
     let address = listener.local_addr()?;
-    let app = App::build(config, Arc::new(SystemClock))?;
     let mut face = gotrue::router(app.clone());
     if app.config.truegate.swagger_enabled {
         face = face.merge(swagger::router());

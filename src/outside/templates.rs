@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::config::{Config, MailKind};
 use crate::error::Result;
 use go::GoTemplate;
@@ -24,7 +24,6 @@ use source::Source;
 pub struct Templates {
     slots: Vec<Slot>,
     http: reqwest::Client,
-    clock: Arc<dyn Clock>,
     rules: Rules,
     /// When a template was last asked for.
     touched: RwLock<Option<Timestamp>>,
@@ -96,7 +95,7 @@ impl Template {
 impl Templates {
     /// Notes where the templates are; they are loaded when first needed.
     #[must_use]
-    pub fn new(config: &Config, http: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &Config, http: reqwest::Client) -> Self {
         let mailer = &config.mailer;
         let slot = |kind: MailKind| Slot {
             kind,
@@ -111,7 +110,6 @@ impl Templates {
         Self {
             slots: MailKind::ALL.into_iter().map(slot).collect(),
             http,
-            clock,
             rules: Rules {
                 max_size: mailer.template_max_size,
                 max_age: mailer.template_max_age,
@@ -124,8 +122,7 @@ impl Templates {
 
     /// What a mail of this kind is written on. Never fails: a template that cannot be had is replaced by its last
     /// good version or by ours. May take as long as loading takes (10 s at most), so not inside a transaction.
-    pub async fn get(&self, kind: MailKind) -> Arc<Template> {
-        let now = self.clock.now();
+    pub async fn get(&self, kind: MailKind, now: Timestamp) -> Arc<Template> {
         *self.touched.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
         let Some(slot) = self.slots.iter().find(|slot| slot.kind == kind) else {
             return Arc::new(defaults::template(kind));
@@ -155,15 +152,14 @@ impl Templates {
         {
             return Arc::clone(&entry.template);
         }
-        let (template, _) = self.load(slot, kept).await;
+        let (template, _) = self.load(slot, kept, now).await;
         drop(turn);
         template
     }
 
     /// Loads what will soon be too old, so that no request has to wait for it; nothing after some time without
     /// mails. For `GOTRUE_MAILER_TEMPLATE_RELOADING_ENABLED`, once every retry interval.
-    pub async fn reload(&self) {
-        let now = self.clock.now();
+    pub async fn reload(&self, now: Timestamp) {
         let touched = *self
             .touched
             .write()
@@ -184,21 +180,21 @@ impl Templates {
         });
         join_all(stale.map(async |slot| {
             let _turn = slot.loading.lock().await;
-            self.load(slot, slot.kept()).await;
+            self.load(slot, slot.kept(), now).await;
         }))
         .await;
     }
 
     /// Loads every template that is configured and tries it on an ordinary user; one line for each that would not
     /// be sent as its author meant it, for the operator's terminal.
-    pub async fn check(&self) -> Vec<String> {
+    pub async fn check(&self, now: Timestamp) -> Vec<String> {
         let configured = self
             .slots
             .iter()
             .filter(|slot| slot.source.is_some() || slot.subject.is_some());
         let problems = join_all(configured.map(async |slot| {
             let _turn = slot.loading.lock().await;
-            let (template, problem) = self.load(slot, slot.kept()).await;
+            let (template, problem) = self.load(slot, slot.kept(), now).await;
             match (problem, template.render(&sample())) {
                 (Some(problem), _) => Some(format!("{problem}; our own text is sent instead")),
                 (None, Err(crate::error::Error::Failed(failure))) => Some(format!(
@@ -213,9 +209,13 @@ impl Templates {
     }
 
     /// Loads a slot's template and keeps what came of it; the problem is logged and returned.
-    async fn load(&self, slot: &Slot, kept: Option<Entry>) -> (Arc<Template>, Option<String>) {
+    async fn load(
+        &self,
+        slot: &Slot,
+        kept: Option<Entry>,
+        now: Timestamp,
+    ) -> (Arc<Template>, Option<String>) {
         let result = self.fresh(slot).await;
-        let now = self.clock.now();
         let (entry, problem) = match (result, kept) {
             (Ok(template), _) => {
                 let template = Arc::new(template);

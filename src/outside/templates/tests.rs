@@ -8,24 +8,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::outside::http;
 
-struct SetClock(StdMutex<Timestamp>);
-
-impl SetClock {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(StdMutex::new(
-            DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
-        )))
-    }
-
-    fn advance(&self, seconds: i64) {
-        *self.0.lock().unwrap() += TimeDelta::seconds(seconds);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
+fn start() -> Timestamp {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
 /// A web server that gives these answers (status and body) to one request each, the last one ever after.
@@ -76,7 +60,7 @@ impl Site {
     }
 }
 
-fn templates(clock: &Arc<SetClock>, settings: &[(&str, &str)]) -> Templates {
+fn templates(settings: &[(&str, &str)]) -> Templates {
     let mut pairs = BTreeMap::from([
         ("GOTRUE_SITE_URL", "https://app.example.com"),
         ("API_EXTERNAL_URL", "https://auth.example.com"),
@@ -88,15 +72,11 @@ fn templates(clock: &Arc<SetClock>, settings: &[(&str, &str)]) -> Templates {
     ]);
     pairs.extend(settings.iter().copied());
     let config = Config::from_pairs(pairs).unwrap();
-    Templates::new(
-        &config,
-        http::client().unwrap(),
-        Arc::clone(clock) as Arc<dyn Clock>,
-    )
+    Templates::new(&config, http::client().unwrap())
 }
 
-async fn render(templates: &Templates, kind: MailKind) -> Rendered {
-    templates.get(kind).await.render(&sample()).unwrap()
+async fn render(templates: &Templates, kind: MailKind, now: Timestamp) -> Rendered {
+    templates.get(kind, now).await.render(&sample()).unwrap()
 }
 
 const BODY: &str = "GOTRUE_MAILER_TEMPLATES_CONFIRMATION";
@@ -127,11 +107,11 @@ fn codes(html: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn our_mails_have_the_links_and_codes_of_gotrues() {
-    let templates = templates(&SetClock::new(), &[]);
+    let templates = templates(&[]);
     for kind in MailKind::ALL {
         let own = defaults::template(kind);
         assert!(own.text.is_some(), "{kind:?}");
-        let mail = render(&templates, kind).await;
+        let mail = render(&templates, kind, start()).await;
         let text = mail.text.unwrap();
         let linked = matches!(
             kind,
@@ -182,24 +162,26 @@ async fn our_mails_have_the_links_and_codes_of_gotrues() {
 
 #[tokio::test]
 async fn subjects_are_gotrues_or_the_operators() {
-    let plain = templates(&SetClock::new(), &[]);
+    let plain = templates(&[]);
     assert_eq!(
-        render(&plain, MailKind::Invite).await.subject,
+        render(&plain, MailKind::Invite, start()).await.subject,
         "You've been invited"
     );
     assert_eq!(
-        render(&plain, MailKind::Reauthentication).await.subject,
+        render(&plain, MailKind::Reauthentication, start())
+            .await
+            .subject,
         "123456 is your verification code"
     );
 
-    let own = templates(&SetClock::new(), &[(SUBJECT, "Tom & {{ .Data.name }} <x>")]);
+    let own = templates(&[(SUBJECT, "Tom & {{ .Data.name }} <x>")]);
     let mut variables = sample();
     variables.insert(
         "Data".into(),
         json!({ "name": "<b>\r\nBcc: eve@example.com" }),
     );
     let mail = own
-        .get(MailKind::Confirmation)
+        .get(MailKind::Confirmation, start())
         .await
         .render(&variables)
         .unwrap();
@@ -214,19 +196,19 @@ async fn a_template_is_asked_for_once_and_again_when_it_is_old() {
         ("200 OK", "two {{ .Token }}"),
     ])
     .await;
-    let clock = SetClock::new();
-    let templates = templates(&clock, &[(BODY, &format!("{}/tpl", site.url))]);
-    let mail = render(&templates, MailKind::Confirmation).await;
+    let mut now = start();
+    let templates = templates(&[(BODY, &format!("{}/tpl", site.url))]);
+    let mail = render(&templates, MailKind::Confirmation, now).await;
     assert_eq!((mail.html.as_str(), mail.text), ("one 123456", None));
     assert_eq!(mail.subject, "Confirm your email address");
-    clock.advance(599);
+    now += TimeDelta::seconds(599);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "one 123456"
     );
-    clock.advance(1);
+    now += TimeDelta::seconds(1);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "two 123456"
     );
     assert_eq!(site.requests(), ["GET /tpl HTTP/1.1"; 2]);
@@ -235,8 +217,9 @@ async fn a_template_is_asked_for_once_and_again_when_it_is_old() {
 #[tokio::test]
 async fn many_mails_at_once_ask_once() {
     let site = Site::answering(&[("200 OK", "one")]).await;
-    let templates = templates(&SetClock::new(), &[(BODY, &site.url)]);
-    join_all((0..20).map(async |_| render(&templates, MailKind::Confirmation).await)).await;
+    let templates = templates(&[(BODY, &site.url)]);
+    join_all((0..20).map(async |_| render(&templates, MailKind::Confirmation, start()).await))
+        .await;
     assert_eq!(site.requests().len(), 1);
 }
 
@@ -249,40 +232,40 @@ async fn what_cannot_be_loaded_is_replaced_and_tried_again() {
         ("200 OK", "better"),
     ])
     .await;
-    let clock = SetClock::new();
-    let templates = templates(&clock, &[(BODY, &site.url), (SUBJECT, "Hi {{ .Token }}")]);
+    let mut now = start();
+    let templates = templates(&[(BODY, &site.url), (SUBJECT, "Hi {{ .Token }}")]);
     // Ours, with our subject.
-    let mail = render(&templates, MailKind::Confirmation).await;
+    let mail = render(&templates, MailKind::Confirmation, now).await;
     assert_eq!(mail.subject, "Confirm your email address");
     assert!(mail.text.is_some());
-    clock.advance(9);
+    now += TimeDelta::seconds(9);
     assert!(
-        render(&templates, MailKind::Confirmation)
+        render(&templates, MailKind::Confirmation, now)
             .await
             .text
             .is_some()
     );
-    clock.advance(1);
-    let mail = render(&templates, MailKind::Confirmation).await;
+    now += TimeDelta::seconds(1);
+    let mail = render(&templates, MailKind::Confirmation, now).await;
     assert_eq!(
         (mail.subject.as_str(), mail.html.as_str()),
         ("Hi 123456", "good")
     );
     // Old, and not to be had: the old one, and a pause before the next attempt.
-    clock.advance(600);
+    now += TimeDelta::seconds(600);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "good"
     );
-    clock.advance(9);
+    now += TimeDelta::seconds(9);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "good"
     );
     assert_eq!(site.requests().len(), 3);
-    clock.advance(1);
+    now += TimeDelta::seconds(1);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "better"
     );
 }
@@ -290,19 +273,19 @@ async fn what_cannot_be_loaded_is_replaced_and_tried_again() {
 #[tokio::test]
 async fn reloading_keeps_templates_fresh_while_mails_are_sent() {
     let site = Site::answering(&[("200 OK", "one"), ("200 OK", "two"), ("200 OK", "three")]).await;
-    let clock = SetClock::new();
-    let templates = templates(&clock, &[(BODY, &site.url)]);
-    templates.reload().await;
-    templates.reload().await;
+    let mut now = start();
+    let templates = templates(&[(BODY, &site.url)]);
+    templates.reload(now).await;
+    templates.reload(now).await;
     assert_eq!(site.requests().len(), 1);
-    clock.advance(540);
-    templates.reload().await;
+    now += TimeDelta::seconds(540);
+    templates.reload(now).await;
     assert_eq!(site.requests().len(), 2);
-    clock.advance(660);
-    templates.reload().await;
+    now += TimeDelta::seconds(660);
+    templates.reload(now).await;
     assert_eq!(site.requests().len(), 2, "idle for twenty minutes");
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, now).await.html,
         "three"
     );
 }
@@ -314,11 +297,13 @@ async fn a_long_template_is_cut_and_redirects_are_followed() {
         ("200 OK", "äöü-xxxxxxxx"),
     ])
     .await;
-    let templates = templates(
-        &SetClock::new(),
-        &[(BODY, &site.url), ("GOTRUE_MAILER_TEMPLATE_MAX_SIZE", "3")],
+    let templates = templates(&[(BODY, &site.url), ("GOTRUE_MAILER_TEMPLATE_MAX_SIZE", "3")]);
+    assert_eq!(
+        render(&templates, MailKind::Confirmation, start())
+            .await
+            .html,
+        "ä"
     );
-    assert_eq!(render(&templates, MailKind::Confirmation).await.html, "ä");
     assert_eq!(site.requests(), ["GET / HTTP/1.1", "GET /b HTTP/1.1"]);
 }
 
@@ -326,12 +311,11 @@ async fn a_long_template_is_cut_and_redirects_are_followed() {
 async fn a_template_may_be_a_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "from a file: {{ .Email }}").unwrap();
-    let templates = templates(
-        &SetClock::new(),
-        &[(BODY, &format!("file://{}", file.path().display()))],
-    );
+    let templates = templates(&[(BODY, &format!("file://{}", file.path().display()))]);
     assert_eq!(
-        render(&templates, MailKind::Confirmation).await.html,
+        render(&templates, MailKind::Confirmation, start())
+            .await
+            .html,
         "from a file: ann@example.com"
     );
 }
@@ -357,11 +341,11 @@ fn where_a_template_is() {
 #[tokio::test]
 async fn what_fails_with_the_data_sends_no_mail() {
     let site = Site::answering(&[("200 OK", "{{ .Data.name.first }}")]).await;
-    let templates = templates(&SetClock::new(), &[(BODY, &site.url)]);
+    let templates = templates(&[(BODY, &site.url)]);
     let mut variables = sample();
     variables.insert("Data".into(), json!({ "name": "Ann" }));
     let error = templates
-        .get(MailKind::Confirmation)
+        .get(MailKind::Confirmation, start())
         .await
         .render(&variables)
         .unwrap_err();
@@ -380,18 +364,15 @@ async fn check_tells_what_is_wrong_with_line_and_reason() {
     let other = Site::answering(&[("200 OK", "{{ index .Data.list 0 }}")]).await;
     let gone = Site::answering(&[("404 Not Found", "")]).await;
     let good = Site::answering(&[("200 OK", "<p>{{ .Email }}</p>")]).await;
-    let templates = templates(
-        &SetClock::new(),
-        &[
-            ("GOTRUE_MAILER_TEMPLATES_INVITE", &site.url),
-            ("GOTRUE_MAILER_TEMPLATES_CONFIRMATION", &other.url),
-            ("GOTRUE_MAILER_TEMPLATES_RECOVERY", &gone.url),
-            ("GOTRUE_MAILER_TEMPLATES_MAGIC_LINK", &good.url),
-            ("GOTRUE_MAILER_SUBJECTS_EMAIL_CHANGE", "{{ if }}"),
-        ],
-    );
+    let templates = templates(&[
+        ("GOTRUE_MAILER_TEMPLATES_INVITE", &site.url),
+        ("GOTRUE_MAILER_TEMPLATES_CONFIRMATION", &other.url),
+        ("GOTRUE_MAILER_TEMPLATES_RECOVERY", &gone.url),
+        ("GOTRUE_MAILER_TEMPLATES_MAGIC_LINK", &good.url),
+        ("GOTRUE_MAILER_SUBJECTS_EMAIL_CHANGE", "{{ if }}"),
+    ]);
     assert_eq!(
-        templates.check().await,
+        templates.check(start()).await,
         [
             "GOTRUE_MAILER_TEMPLATES_INVITE: line 2: function \"upper\" not defined; our own text is sent instead",
             "the template for confirmation: line 1: error calling index: index of untyped nil: no mail would be sent to a user without metadata",
