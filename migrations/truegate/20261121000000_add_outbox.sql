@@ -6,7 +6,6 @@ create table if not exists truegate.outbox (
     subject text not null,
     html text not null,
     plain text,
-    headers jsonb not null default '{}',
     created_at timestamptz not null,
     attempts integer not null default 0,
     next_attempt_at timestamptz not null,

@@ -396,7 +396,6 @@ diesel::table! {
         subject -> Text,
         html -> Text,
         plain -> Nullable<Text>,
-        headers -> Jsonb,
         created_at -> Timestamptz,
         attempts -> Integer,
         next_attempt_at -> Timestamptz,
