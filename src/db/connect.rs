@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -28,8 +28,6 @@ mod wire;
 pub(super) use wire::Health;
 use wire::Wire;
 
-/// For each host, where the URL has no `connect_timeout`.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing that was sent is confirmed for so long: the peer has vanished without a word.
 #[cfg(target_os = "linux")]
 const SILENCE: Duration = Duration::from_secs(10);
@@ -73,38 +71,58 @@ impl Connector {
         Ok(Self { target, tls })
     }
 
-    /// Tries each host in the order of the URL, on each way that its `sslmode` allows. The error has all reasons.
-    pub(super) async fn connect(&self) -> anyhow::Result<Opened> {
+    /// Tries each host in the order of the URL, on each way that its `sslmode` allows; all of them within `limit`,
+    /// so that one that says nothing leaves time for the next. The error has all reasons.
+    pub(super) async fn connect(&self, limit: Duration) -> anyhow::Result<Opened> {
         let roles: &[Role] = match self.target.role {
             Role::PreferStandby => &[Role::Standby, Role::Any],
             ref role => std::slice::from_ref(role),
         };
+        let candidates: Vec<(Role, &Host)> = roles
+            .iter()
+            .flat_map(|role| self.target.hosts.iter().map(|host| (*role, host)))
+            .collect();
+        let deadline = Instant::now() + limit;
         let mut reasons: Vec<String> = Vec::new();
-        for role in roles {
-            for host in &self.target.hosts {
-                for transport in self.transports(host) {
-                    let route = Route {
-                        host: host.clone(),
-                        transport: *transport,
-                    };
-                    let limit = self.target.timeout.unwrap_or(TIMEOUT);
-                    let attempt = timeout(limit, self.open(route, *role)).await;
-                    let error = match attempt {
-                        Ok(Ok(opened)) => return Ok(opened),
-                        Ok(Err(error)) => error,
-                        Err(_) => anyhow!("no answer within {limit:?}"),
-                    };
-                    let reason = format!("{host}: {error:#}");
-                    if !reasons.contains(&reason) {
-                        reasons.push(reason);
-                    }
-                    if is_final(&error) {
-                        bail!(reasons.join("; "));
-                    }
-                }
+        for (index, (role, host)) in candidates.iter().enumerate() {
+            let left = u32::try_from(candidates.len() - index).unwrap_or(u32::MAX);
+            let share = deadline.saturating_duration_since(Instant::now()) / left;
+            let share = self
+                .target
+                .timeout
+                .map_or(share, |timeout| timeout.min(share));
+            let (error, is_final) = match timeout(share, self.reach(host, *role)).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(error)) => (format!("{error:#}"), is_final(&error)),
+                Err(_) => ("no answer in time".to_owned(), false),
+            };
+            let reason = format!("{host}: {error}");
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+            if is_final {
+                break;
             }
         }
         bail!(reasons.join("; "))
+    }
+
+    /// One host, on each way.
+    async fn reach(&self, host: &Host, role: Role) -> anyhow::Result<Opened> {
+        let mut first = None;
+        for transport in self.transports(host) {
+            let route = Route {
+                host: host.clone(),
+                transport: *transport,
+            };
+            match self.open(route, role).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) if is_final(&error) => return Err(error),
+                // What the preferred way said tells more than the refusal of the other.
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| anyhow!("no way to it")))
     }
 
     fn transports(&self, host: &Host) -> &'static [Transport] {

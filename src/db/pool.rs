@@ -75,15 +75,15 @@ impl Pool {
             .map(ExposeSecret::expose_secret);
         let manager = Manager {
             connector: Arc::new(connector(url).context("DATABASE_URL")?),
+            // Its reasons are better than that time is up.
+            limit: ours.db_wait * 9 / 10,
             lifetime: db.conn_max_lifetime,
             percentage: db.conn_percentage as usize,
             share: AtomicUsize::new(0),
             opened: Arc::default(),
         };
         Ok(Self(Arc::new(Inner {
-            pool: managed::Pool::builder(manager)
-                .max_size(size(db.max_pool_size))
-                .build()?,
+            pool: managed::Pool::builder(manager).max_size(size(db)).build()?,
             wait: ours.db_wait,
             direct: connector(migrations.unwrap_or(url))
                 .context("TRUEGATE_MIGRATION_DATABASE_URL")?,
@@ -121,12 +121,7 @@ impl Pool {
     /// Opens a connection of its own, to `TRUEGATE_MIGRATION_DATABASE_URL` where there is one: for migrations, which
     /// a pooler may not carry.
     pub async fn direct(&self) -> Result<Client> {
-        let opened = timeout(DIRECT_TIMEOUT, self.0.direct.connect()).await;
-        let opened = opened.unwrap_or_else(|_| {
-            Err(anyhow!(
-                "no connection to the database within {DIRECT_TIMEOUT:?}"
-            ))
-        });
+        let opened = self.0.direct.connect(DIRECT_TIMEOUT).await;
         Ok(opened.map_err(Error::database_away)?.client)
     }
 
@@ -137,18 +132,22 @@ impl Pool {
 }
 
 /// How many connections at most.
-fn size(configured: u32) -> usize {
+fn size(config: &Database) -> usize {
     let (least, most) = DEFAULT_SIZE;
-    match configured as usize {
-        0 => (std::thread::available_parallelism().map_or(1, usize::from) * PER_CORE)
+    match (config.conn_percentage, config.max_pool_size as usize) {
+        (0, 0) => (std::thread::available_parallelism().map_or(1, usize::from) * PER_CORE)
             .clamp(least, most),
-        size => size,
+        (0, size) => size,
+        // The first connection learns how many more there may be. (deadpool grows, and does not shrink its permits.)
+        _ => 1,
     }
 }
 
 /// Opens connections for the pool, and tells which may be used again.
 struct Manager {
     connector: Arc<Connector>,
+    /// For a new connection.
+    limit: Duration,
     /// 0: for ever.
     lifetime: Duration,
     /// `DB_CONN_PERCENTAGE`
@@ -173,7 +172,7 @@ impl managed::Manager for Manager {
             client,
             health,
             route,
-        } = self.connector.connect().await?;
+        } = self.connector.connect(self.limit).await?;
         if self.percentage > 0 {
             self.share
                 .store(share(&client, self.percentage).await?, Ordering::Relaxed);

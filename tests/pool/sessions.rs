@@ -196,11 +196,11 @@ async fn there_are_as_many_as_allowed() {
     for settings in [
         &[
             ("GOTRUE_DB_MAX_POOL_SIZE", share.as_str()),
-            ("TRUEGATE_DB_WAIT", "50ms"),
+            ("TRUEGATE_DB_WAIT", "1s"),
         ][..],
         &[
             ("GOTRUE_DB_CONN_PERCENTAGE", &percentage),
-            ("TRUEGATE_DB_WAIT", "50ms"),
+            ("TRUEGATE_DB_WAIT", "1s"),
         ],
     ] {
         let pool = pool(&database.url, settings);
@@ -213,7 +213,7 @@ async fn there_are_as_many_as_allowed() {
         };
         assert_eq!(
             (taken.len().to_string(), refused.as_str()),
-            (share.clone(), "no connection to the database within 50ms")
+            (share.clone(), "no connection to the database within 1s")
         );
         taken.pop();
         backend(&mut *take(&pool).await).await;
