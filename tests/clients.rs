@@ -93,6 +93,12 @@ impl Dev {
             // The drivers ask for mail more often than people do.
             .env("GOTRUE_SMTP_MAX_FREQUENCY", "1ns")
             .env("GOTRUE_RATE_LIMIT_EMAIL_SENT", "1000000")
+            // As GoTrue's, our own words for these two show the link alone.
+            .env(
+                "GOTRUE_MAILER_SUBJECTS_CONFIRMATION",
+                "Confirm: {{ .Token }}",
+            )
+            .env("GOTRUE_MAILER_SUBJECTS_MAGIC_LINK", "Sign in: {{ .Token }}")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
