@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::error::Refusal;
+use crate::error::{Code, Error};
 use crate::urls::GoUrl;
 use crate::urls::query::Pairs;
 
@@ -87,10 +87,16 @@ pub fn with_message(target: &str, message: &str, is_pkce: bool) -> String {
     with_notice(&with_query(target, &[]), &[("message", message)], is_pkce)
 }
 
-/// A target with the reason of a refusal, in the fragment and, where a code was awaited, in the query.
+/// A target with what went wrong, in the fragment and, where a code was awaited, in the query.
 #[must_use]
-pub fn with_refusal(target: &str, refusal: &Refusal, is_pkce: bool) -> String {
-    let error = match refusal.status.as_u16() {
+pub fn with_error(target: &str, error: &Error, is_pkce: bool) -> String {
+    let (code, description) = match error {
+        Error::Refused(refusal) => (refusal.code.as_str(), &*refusal.message),
+        Error::Oauth { error, description } => (*error, &**description),
+        Error::Unavailable(unavailable) => (Code::UnexpectedFailure.as_str(), unavailable.message),
+        Error::Failed(failure) => (Code::UnexpectedFailure.as_str(), &*failure.message),
+    };
+    let kind = match error.status().as_u16() {
         400 => Some("invalid_request"),
         401 => Some("unauthorized_client"),
         403 => Some("access_denied"),
@@ -98,11 +104,8 @@ pub fn with_refusal(target: &str, refusal: &Refusal, is_pkce: bool) -> String {
         503 => Some("temporarily_unavailable"),
         _ => None,
     };
-    let mut pairs = vec![
-        ("error_code", refusal.code.as_str()),
-        ("error_description", &*refusal.message),
-    ];
-    pairs.extend(error.map(|error| ("error", error)));
+    let mut pairs = vec![("error_code", code), ("error_description", description)];
+    pairs.extend(kind.map(|kind| ("error", kind)));
     with_notice(target, &pairs, is_pkce)
 }
 
@@ -132,8 +135,8 @@ mod tests {
     use futures_util::FutureExt;
     use http_body_util::BodyExt;
 
-    use super::{see_other, with_fragment, with_message, with_query, with_refusal};
-    use crate::error::{Code, Error, Refusal, bad_request, forbidden, unprocessable};
+    use super::{see_other, with_error, with_fragment, with_message, with_query};
+    use crate::error::{Code, bad_request, failed, forbidden, unprocessable};
 
     #[test]
     fn the_answer_is_gos() {
@@ -220,45 +223,40 @@ mod tests {
         assert_eq!(with_query("%zz", &[("code", "1")]), "%zz");
     }
 
-    fn refusal(error: Error) -> Box<Refusal> {
-        match error {
-            Error::Refused(refusal) => refusal,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn refusals_as_recorded() {
-        let expired = refusal(forbidden(
-            Code::OtpExpired,
-            "Email link is invalid or has expired",
-        ));
+        let expired = forbidden(Code::OtpExpired, "Email link is invalid or has expired");
         let fragment = "error=access_denied&error_code=otp_expired&error_description=Email+link+is+invalid+or+has+expired&sb=";
         assert_eq!(
-            with_refusal("https://a.b", &expired, false),
+            with_error("https://a.b", &expired, false),
             format!("https://a.b#{fragment}")
         );
-        let refused = refusal(unprocessable(Code::SignupDisabled, "x"));
+        let refused = unprocessable(Code::SignupDisabled, "x");
         assert_eq!(
-            with_refusal("https://a.b", &refused, false),
+            with_error("https://a.b", &refused, false),
             "https://a.b#error_code=signup_disabled&error_description=x&sb="
+        );
+        let failure = failed("Error updating user", anyhow::anyhow!("a secret"));
+        assert_eq!(
+            with_error("https://a.b", &failure, false),
+            "https://a.b#error=server_error&error_code=unexpected_failure&error_description=Error+updating+user&sb="
         );
     }
 
     #[test]
     fn notices_are_escaped_twice() {
-        let refused = refusal(bad_request(Code::ValidationFailed, "a 50% / ü & \"b\""));
+        let refused = bad_request(Code::ValidationFailed, "a 50% / ü & \"b\"");
         let fragment = "error=invalid_request&error_code=validation_failed\
                         &error_description=a+50%2525+%252F+%25C3%25BC+%2526+%2522b%2522&sb=";
         let target = "https://a.b/?z=1&error=0#old";
         assert_eq!(
-            with_refusal(target, &refused, false),
+            with_error(target, &refused, false),
             format!("https://a.b/?z=1&error=0#{fragment}")
         );
         let query = "error=invalid_request&error_code=validation_failed\
                      &error_description=a+50%25+%2F+%C3%BC+%26+%22b%22&z=1";
         assert_eq!(
-            with_refusal(target, &refused, true),
+            with_error(target, &refused, true),
             format!("https://a.b/?{query}#{fragment}")
         );
     }

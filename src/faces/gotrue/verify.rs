@@ -76,11 +76,13 @@ pub async fn by_link(
             &redirect::with_message(target, HALF_DONE, pkce),
             &[],
         )),
-        Err(Error::Refused(refusal)) => {
-            let location = redirect::with_refusal(target, &refusal, pkce);
+        Err(error) => {
+            if let Error::Failed(failure) = &error {
+                tracing::error!("a link could not be followed: {:#}", failure.cause);
+            }
+            let location = redirect::with_error(target, &error, pkce);
             Ok(redirect::see_other(&location, &[]))
         }
-        Err(error) => Err(error),
     }
 }
 
