@@ -279,7 +279,8 @@ impl Caller {
             request = request.header("content-type", "application/json");
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        self.server.call(request.body(body).unwrap()).await
+        // Large, and races hold several.
+        Box::pin(self.server.call(request.body(body).unwrap())).await
     }
 }
 

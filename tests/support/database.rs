@@ -4,7 +4,7 @@
 //! dropped. A database carries the name of its run, and a run is alive as long as its connection is; what dead
 //! runs left behind is dropped at the start.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -189,22 +189,30 @@ async fn work(
     }
 }
 
-/// Under the target directory, used again by the next run; another one where another run has it.
+/// Under the target directory, or where that is root's own and Postgres' account cannot enter it, in the folder for
+/// temporary files.
 fn private() -> PrivatePostgres {
-    let mut folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("postgres");
-    for more in 2.. {
+    start_in(Path::new(env!("CARGO_TARGET_TMPDIR")))
+        .or_else(|_| start_in(&std::env::temp_dir().join("truegate-tests")))
+        .unwrap_or_else(|error| panic!("{error:#}\nOr set TEST_DATABASE_URL to a Postgres."))
+}
+
+/// The data are used again by the next run; a run that finds another one there takes the next folder.
+fn start_in(folder: &Path) -> anyhow::Result<PrivatePostgres> {
+    let mut last = folder.join("postgres");
+    let mut more = 2;
+    loop {
         let options = Options {
             durable: false,
             max_connections: PRIVATE_CONNECTIONS,
-            ..Options::new(&folder)
+            ..Options::new(&last)
         };
         match PrivatePostgres::start(&options) {
-            Ok(started) => return started,
-            Err(error) if error.is::<InUse>() => folder.set_file_name(format!("postgres-{more}")),
-            Err(error) => panic!("{error:#}\nSet TEST_DATABASE_URL to use another Postgres."),
+            Err(error) if error.is::<InUse>() => last = folder.join(format!("postgres-{more}")),
+            other => return other,
         }
+        more += 1;
     }
-    unreachable!("there are always more numbers")
 }
 
 /// The same server, another database. Every connection says which run it belongs to.
