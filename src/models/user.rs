@@ -1,6 +1,5 @@
 //! `users`: the account itself, loaded together with its identities and factors.
 
-use diesel::deserialize::FromSqlRow;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -11,8 +10,14 @@ use super::factor::Factor;
 use super::identity::{EMAIL, Identity, PHONE, merge};
 use crate::clock::Timestamp;
 use crate::crypto::secrets::obfuscate;
-use crate::db::schema::users;
 use crate::db::{Conn, statement};
+
+mod columns;
+mod list;
+mod write;
+
+pub(super) use columns::{JsonObject, JsonRows};
+pub use list::{Listing, Page};
 
 /// GoTrue's rows all belong to this instance; look-ups by contact see no other.
 pub const INSTANCE: Uuid = Uuid::nil();
@@ -130,55 +135,6 @@ pub struct User {
     pub factors: Vec<Factor>,
 }
 
-/// A `jsonb` column that holds an object; anything else reads as empty.
-#[derive(FromSqlRow)]
-pub(super) struct JsonObject(Map<String, Value>);
-
-impl diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg> for JsonObject {
-    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let value =
-            <Value as diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg>>::from_sql(bytes)?;
-        Ok(Self(super::identity::object(value)))
-    }
-}
-
-impl From<JsonObject> for Map<String, Value> {
-    fn from(JsonObject(map): JsonObject) -> Self {
-        map
-    }
-}
-
-/// Rows of another table, aggregated into one `jsonb` column; NULL when there are none.
-#[derive(FromSqlRow)]
-pub(super) struct JsonRows<T>(Vec<T>);
-
-impl<T: serde::de::DeserializeOwned> diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>
-    for JsonRows<T>
-{
-    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        // The first byte is the version of the binary jsonb format.
-        match bytes.as_bytes().split_first() {
-            Some((1, json)) => Ok(Self(serde_json::from_slice(json)?)),
-            _ => Err("not a jsonb value".into()),
-        }
-    }
-
-    fn from_nullable_sql(
-        bytes: Option<diesel::pg::PgValue<'_>>,
-    ) -> diesel::deserialize::Result<Self> {
-        bytes.map_or_else(
-            || Ok(Self(Vec::new())),
-            <Self as diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>>::from_sql,
-        )
-    }
-}
-
-impl<T> From<JsonRows<T>> for Vec<T> {
-    fn from(JsonRows(rows): JsonRows<T>) -> Self {
-        rows
-    }
-}
-
 /// What is asked of a user, without a database.
 impl User {
     /// A new account, not yet in the database.
@@ -274,6 +230,14 @@ impl User {
         self.identities
             .iter()
             .find(|identity| identity.provider == provider && identity.provider_id == id)
+    }
+
+    /// The contact providers of a new account, e-mail first.
+    #[must_use]
+    pub fn contact_providers(&self) -> Vec<&'static str> {
+        let email = self.email.as_ref().map(|_| EMAIL);
+        let phone = self.phone.as_ref().map(|_| PHONE);
+        email.into_iter().chain(phone).collect()
     }
 
     /// Merges user metadata; null removes a key.
@@ -461,230 +425,6 @@ impl User {
         .await
         .optional()
     }
-}
-
-/// One page of [`User::list`].
-#[derive(Debug)]
-pub struct Page {
-    /// The users of the page; identities and factors are not loaded.
-    pub users: Vec<User>,
-    /// How many users match in all.
-    pub total: i64,
-}
-
-/// What an administrator lists.
-#[derive(Debug)]
-pub struct Listing<'a> {
-    /// The audience.
-    pub aud: &'a str,
-    /// A part of the e-mail address, or of `user_metadata.full_name` in any case; `%` and `_` are wildcards.
-    pub filter: &'a str,
-    /// Oldest first?
-    pub ascending: bool,
-    /// At most so many.
-    pub limit: i64,
-}
-
-/// The columns of a listed user: as [`select_users!`], without identities and factors.
-macro_rules! list_users {
-    ($rest:literal) => {
-        concat!(
-            "select u.id, coalesce(u.aud, '') as aud, coalesce(u.role, '') as role, u.email, u.is_sso_user, \
-             null::text as encrypted_password, u.email_confirmed_at, u.invited_at, u.phone, u.phone_confirmed_at, \
-             '' as confirmation_token, u.confirmation_sent_at, u.confirmed_at, '' as recovery_token, u.recovery_sent_at, \
-             '' as email_change_token_current, '' as email_change_token_new, coalesce(u.email_change, '') as email_change, \
-             u.email_change_sent_at, 0::smallint as email_change_confirm_status, '' as phone_change_token, \
-             coalesce(u.phone_change, '') as phone_change, u.phone_change_sent_at, '' as reauthentication_token, \
-             u.reauthentication_sent_at, u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}') as raw_app_meta_data, \
-             coalesce(u.raw_user_meta_data, '{}') as raw_user_meta_data, coalesce(u.created_at, 'epoch') as created_at, \
-             coalesce(u.updated_at, u.created_at, 'epoch') as updated_at, u.banned_until, u.deleted_at, u.is_anonymous, \
-             null::jsonb as identities, null::jsonb as factors from users u \
-             where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1 \
-             and ($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%') ",
-            $rest
-        )
-    };
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    count: i64,
-}
-
-/// Lists for administrators.
-impl User {
-    /// A page by number: `offset` users are skipped.
-    pub async fn list(conn: &mut Conn, listing: &Listing<'_>, offset: i64) -> QueryResult<Page> {
-        let sql = if listing.ascending {
-            list_users!("order by u.created_at limit $3 offset $4")
-        } else {
-            list_users!("order by u.created_at desc limit $3 offset $4")
-        };
-        let users = statement(sql)
-            .bind::<Text, _>(listing.aud)
-            .bind::<Text, _>(listing.filter)
-            .bind::<diesel::sql_types::BigInt, _>(listing.limit)
-            .bind::<diesel::sql_types::BigInt, _>(offset)
-            .load(conn)
-            .await?;
-        let Count { count: total } = statement(
-            "select count(*) from users u where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1 \
-             and ($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%')",
-        )
-        .bind::<Text, _>(listing.aud)
-        .bind::<Text, _>(listing.filter)
-        .get_result(conn)
-        .await?;
-        Ok(Page { users, total })
-    }
-
-    /// A page that begins behind a user: no count, no offset.
-    pub async fn list_after(
-        conn: &mut Conn,
-        listing: &Listing<'_>,
-        after: Option<(Timestamp, Uuid)>,
-    ) -> QueryResult<Vec<Self>> {
-        let sql = if listing.ascending {
-            list_users!(
-                "and ($4::timestamptz is null or (u.created_at, u.id) > ($4, $5)) order by u.created_at, u.id limit $3"
-            )
-        } else {
-            list_users!(
-                "and ($4::timestamptz is null or (u.created_at, u.id) < ($4, $5)) order by u.created_at desc, u.id desc limit $3"
-            )
-        };
-        statement(sql)
-            .bind::<Text, _>(listing.aud)
-            .bind::<Text, _>(listing.filter)
-            .bind::<diesel::sql_types::BigInt, _>(listing.limit)
-            .bind::<Nullable<Timestamptz>, _>(after.map(|(created_at, _)| created_at))
-            .bind::<Nullable<SqlUuid>, _>(after.map(|(_, id)| id))
-            .load(conn)
-            .await
-    }
-}
-
-/// The columns of `users` that acts write. A field is written when it is `Some`.
-macro_rules! changes {
-    ($($field:ident: $type:ty = $column:ident,)*) => {
-        #[derive(AsChangeset, Default)]
-        #[diesel(table_name = users)]
-        struct Changes {
-            updated_at: Option<Timestamp>,
-            raw_app_meta_data: Option<Value>,
-            raw_user_meta_data: Option<Value>,
-            $($column: Option<$type>,)*
-        }
-
-        impl User {
-            /// What differs from `before`; nothing when all is as it was.
-            fn changes(&self, before: &Self, now: Timestamp) -> Option<Changes> {
-                let mut changes = Changes::default();
-                let mut any = false;
-                if self.app_metadata != before.app_metadata {
-                    changes.raw_app_meta_data = Some(Value::Object(self.app_metadata.clone()));
-                    any = true;
-                }
-                if self.user_metadata != before.user_metadata {
-                    changes.raw_user_meta_data = Some(Value::Object(self.user_metadata.clone()));
-                    any = true;
-                }
-                $(if self.$field != before.$field {
-                    changes.$column = Some(self.$field.clone());
-                    any = true;
-                })*
-                changes.updated_at = Some(now);
-                any.then_some(changes)
-            }
-        }
-    };
-}
-
-changes! {
-    role: String = role,
-    email: Option<String> = email,
-    encrypted_password: Option<String> = encrypted_password,
-    email_confirmed_at: Option<Timestamp> = email_confirmed_at,
-    invited_at: Option<Timestamp> = invited_at,
-    phone: Option<String> = phone,
-    phone_confirmed_at: Option<Timestamp> = phone_confirmed_at,
-    confirmation_token: String = confirmation_token,
-    confirmation_sent_at: Option<Timestamp> = confirmation_sent_at,
-    recovery_token: String = recovery_token,
-    recovery_sent_at: Option<Timestamp> = recovery_sent_at,
-    email_change_token_current: String = email_change_token_current,
-    email_change_token_new: String = email_change_token_new,
-    email_change: String = email_change,
-    email_change_sent_at: Option<Timestamp> = email_change_sent_at,
-    email_change_confirm_status: i16 = email_change_confirm_status,
-    phone_change_token: String = phone_change_token,
-    phone_change: String = phone_change,
-    phone_change_sent_at: Option<Timestamp> = phone_change_sent_at,
-    reauthentication_token: String = reauthentication_token,
-    reauthentication_sent_at: Option<Timestamp> = reauthentication_sent_at,
-    banned_until: Option<Timestamp> = banned_until,
-    deleted_at: Option<Timestamp> = deleted_at,
-    is_anonymous: bool = is_anonymous,
-}
-
-/// Writes.
-impl User {
-    /// Writes the new row, then reads it again: triggers of the application may have altered it. False when the
-    /// e-mail address is taken: then nothing is written.
-    pub async fn insert(&mut self, conn: &mut Conn) -> QueryResult<bool> {
-        let written = statement(
-            "insert into users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, phone, phone_confirmed_at, \
-             raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, is_sso_user, is_anonymous, confirmation_token, \
-             recovery_token, email_change_token_new, email_change_token_current, email_change, phone_change, phone_change_token, \
-             reauthentication_token, email_change_confirm_status) \
-             values ('00000000-0000-0000-0000-000000000000', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14, \
-             '', '', '', '', '', '', '', '', 0) on conflict (email) where is_sso_user = false do nothing",
-        )
-        .bind::<SqlUuid, _>(self.id)
-        .bind::<Text, _>(&self.aud)
-        .bind::<Text, _>(&self.role)
-        .bind::<Nullable<Text>, _>(&self.email)
-        .bind::<Nullable<Text>, _>(&self.encrypted_password)
-        .bind::<Nullable<Timestamptz>, _>(self.email_confirmed_at)
-        .bind::<Nullable<Text>, _>(&self.phone)
-        .bind::<Nullable<Timestamptz>, _>(self.phone_confirmed_at)
-        .bind::<Jsonb, _>(Value::Object(self.app_metadata.clone()))
-        .bind::<Jsonb, _>(Value::Object(self.user_metadata.clone()))
-        .bind::<Timestamptz, _>(self.created_at)
-        .bind::<Nullable<Timestamptz>, _>(self.banned_until)
-        .bind::<Bool, _>(self.is_sso_user)
-        .bind::<Bool, _>(self.is_anonymous)
-        .execute(conn)
-        .await?;
-        if written > 0 {
-            self.reload(conn).await?;
-        }
-        Ok(written > 0)
-    }
-
-    /// Writes what differs from `before`, the row as it was locked.
-    pub async fn save(
-        &mut self,
-        conn: &mut Conn,
-        before: &Self,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        if let Some(changes) = self.changes(before, now) {
-            self.updated_at = now;
-            diesel::update(users::table.find(self.id))
-                .set(changes)
-                .execute(conn)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Reads the row again, with generated columns and what triggers did.
-    pub async fn reload(&mut self, conn: &mut Conn) -> QueryResult<()> {
-        *self = Self::find(conn, self.id).await?.ok_or(diesel::NotFound)?;
-        Ok(())
-    }
 
     /// Some stored hashes, from the start of the table and from anywhere in it.
     pub async fn sample_passwords(conn: &mut Conn) -> QueryResult<Vec<String>> {
@@ -700,52 +440,5 @@ impl User {
         .load(conn)
         .await?;
         Ok(rows.into_iter().map(|row| row.encrypted_password).collect())
-    }
-
-    /// Puts a hash of the same password in place of the one it was verified with.
-    pub async fn rehash(
-        conn: &mut Conn,
-        id: Uuid,
-        from: &str,
-        to: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        statement("update users set encrypted_password = $3, updated_at = $4 where id = $1 and encrypted_password = $2")
-            .bind::<SqlUuid, _>(id)
-            .bind::<Text, _>(from)
-            .bind::<Text, _>(to)
-            .bind::<Timestamptz, _>(now)
-            .execute(conn)
-            .await
-            .map(drop)
-    }
-
-    /// Removes the account and, by cascade, all that hangs on it.
-    pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<usize> {
-        statement("delete from users where id = $1")
-            .bind::<SqlUuid, _>(id)
-            .execute(conn)
-            .await
-    }
-
-    /// Removes second factors and passkeys.
-    pub async fn delete_factors(conn: &mut Conn, id: Uuid) -> QueryResult<()> {
-        statement(
-            "with factors as (delete from mfa_factors where user_id = $1) delete from webauthn_credentials where user_id = $1",
-        )
-        .bind::<SqlUuid, _>(id)
-        .execute(conn)
-        .await
-        .map(drop)
-    }
-}
-
-impl User {
-    /// The contact providers of a new account, e-mail first.
-    #[must_use]
-    pub fn contact_providers(&self) -> Vec<&'static str> {
-        let email = self.email.as_ref().map(|_| EMAIL);
-        let phone = self.phone.as_ref().map(|_| PHONE);
-        email.into_iter().chain(phone).collect()
     }
 }
