@@ -156,13 +156,6 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
     user.app_metadata = object(json!({ "provider": providers.first(), "providers": providers }));
     user.merge_app_metadata(params.app_metadata.unwrap_or_default());
     user.user_metadata = params.user_metadata.unwrap_or_default();
-    if params.email_confirm {
-        user.confirm(now);
-    }
-    if params.phone_confirm {
-        user.confirm_phone(now);
-    }
-    user.ban(banned_until.flatten());
 
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
@@ -173,8 +166,6 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
         if !inserted {
             return Err(super::email_exists());
         }
-        // The answer shows the row as it was written.
-        user.confirmed_at = None;
         if !user.email().is_empty() {
             user.identities
                 .push(Identity::of_email(user.id, user.email(), false, now));
@@ -189,6 +180,16 @@ pub async fn create(app: &App, client: &Client, admin: &Admin, mut params: Param
                 .await
                 .public("Error creating identity")?;
         }
+        // Written apart, so that triggers on confirmation see it happen.
+        let before = user.clone();
+        if params.email_confirm {
+            user.confirm(now);
+        }
+        if params.phone_confirm {
+            user.confirm_phone(now);
+        }
+        user.ban(banned_until.flatten());
+        user.save(tx, &before, now).await?;
         let mut traits = contact_traits(&user);
         traits.insert("provider".into(), json!(providers.first()));
         app.audit(

@@ -287,11 +287,23 @@ async fn note(
             user.email_change_sent_at = Some(now);
             user.email_change.clone_from(&params.new_email);
             user.email_change_confirm_status = 0;
+            // The other half of a change that is under way stays alive, whatever has voided its row meanwhile.
             if kind == Kind::EmailChangeNew {
                 user.email_change_token_new.clone_from(&hash);
+                let (other, current) = (
+                    &user.email_change_token_current,
+                    TokenType::EmailChangeCurrent,
+                );
+                if !other.is_empty() {
+                    OneTimeToken::replace(tx, user.id, current, user.email(), other, now).await?;
+                }
                 TokenType::EmailChangeNew
             } else {
                 user.email_change_token_current.clone_from(&hash);
+                let (other, new) = (&user.email_change_token_new, TokenType::EmailChangeNew);
+                if !other.is_empty() {
+                    OneTimeToken::replace(tx, user.id, new, &params.new_email, other, now).await?;
+                }
                 TokenType::EmailChangeCurrent
             }
         }

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::mailing::{self, Purpose};
 use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
-use crate::crypto::password;
 use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
@@ -107,7 +106,6 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
     if !user.as_ref().is_some_and(User::is_confirmed) {
         let newcomer = signup::Params {
             email: params.email.clone(),
-            password: password::generate(&app.config.password.required_characters, 33),
             data: params.data,
             code_challenge: params.code_challenge.clone(),
             code_challenge_method: params.code_challenge_method.clone(),

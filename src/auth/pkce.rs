@@ -73,6 +73,9 @@ pub async fn exchange(
             return Err(unknown());
         }
         let user = User::find(tx, user_id).await?.ok_or_else(unknown)?;
+        if user.deleted_at.is_some() {
+            return Err(unknown());
+        }
         if user.is_banned(now) {
             return Err(bad_request(Code::UserBanned, "User is banned"));
         }

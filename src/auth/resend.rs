@@ -161,6 +161,10 @@ async fn send_email_change(
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
+        if user.email_change.is_empty() {
+            // Confirmed meanwhile.
+            return Ok(());
+        }
         let before = user.clone();
         if let Some(challenge) = challenge {
             FlowState::begin(

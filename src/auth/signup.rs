@@ -31,7 +31,7 @@ pub struct Params {
     /// A phone number, or "".
     pub phone: String,
     /// The password.
-    pub password: String,
+    pub password: Password,
     /// Becomes `user_metadata`.
     pub data: Map<String, Value>,
     /// `sms` or `whatsapp`, for phones.
@@ -40,6 +40,25 @@ pub struct Params {
     pub code_challenge: String,
     /// Its method, or "".
     pub code_challenge_method: String,
+}
+
+/// The password of a newcomer.
+#[derive(Debug, Clone, Default)]
+pub enum Password {
+    /// Who signs in by links has none: no password fits.
+    #[default]
+    Nobodys,
+    /// The newcomer's choice.
+    Chosen(String),
+}
+
+impl Password {
+    async fn hash(&self, app: &App) -> Result<String> {
+        match self {
+            Self::Nobodys => Ok(app.hasher.unusable_hash()),
+            Self::Chosen(password) => app.hasher.hash(password).await,
+        }
+    }
 }
 
 /// What comes of a sign-up.
@@ -56,10 +75,12 @@ pub async fn sign_up(app: &App, client: &Client, mut params: Params) -> Result<S
     if app.config.disable_signup {
         return Err(signup_disabled());
     }
-    if params.password.is_empty() {
-        return Err(invalid("Signup requires a valid password"));
+    if let Password::Chosen(password) = &params.password {
+        if password.is_empty() {
+            return Err(invalid("Signup requires a valid password"));
+        }
+        policy::check_password(app, password).await?;
     }
-    policy::check_password(app, &params.password).await?;
     if !params.email.is_empty() && !params.phone.is_empty() {
         return Err(invalid(
             "Only an email address or phone number should be provided on signup.",
@@ -183,11 +204,11 @@ async fn sign_up_by_email(
         .await
         .public("Database error finding user")?
     };
+    // Before anything is decided, so that time does not tell who has an account.
+    let password = params.password.hash(app).await?;
     if let Some(existing) = existing.as_ref().filter(|user| user.is_confirmed()) {
         return repeated(app, client, existing, EMAIL, params).await;
     }
-    // Hashed for existing users as well, so that time tells nothing.
-    let password = app.hasher.hash(&params.password).await?;
     let stationery = if autoconfirm {
         None
     } else {
@@ -219,6 +240,10 @@ async fn sign_up_by_email(
                 );
                 adopt(tx, &mut user, identity).await?;
             }
+            // The answer shows no other: whoever asks has proven nothing yet.
+            let id = user.id.to_string();
+            user.identities
+                .retain(|identity| identity.provider == EMAIL && identity.provider_id == id);
             let Some(stationery) = &stationery else {
                 return confirm_and_sign_in(app, tx, client, user, &before, EMAIL, now)
                     .await
@@ -377,7 +402,7 @@ async fn sign_up_by_phone(app: &App, client: &Client, mut params: Params) -> Res
     if !app.config.sms.autoconfirm {
         return Err(address::no_sms("confirmation"));
     }
-    let password = app.hasher.hash(&params.password).await?;
+    let password = params.password.hash(app).await?;
     let now = app.clock.now();
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {

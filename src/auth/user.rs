@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::Bearer;
 use super::mailing::{self, Notice, Stationery};
-use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup, verify};
+use super::verify::{self, PhoneNotices};
+use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
@@ -94,7 +95,7 @@ pub async fn update(
         .transaction::<_, Error, _>(async |tx| {
             let now = app.clock.now();
             let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
-            let before = user.clone();
+            let mut before = user.clone();
             if let Some(password) = password {
                 let first = user.password().is_none() && password.is_some();
                 store_password(app, tx, &mut user, password, bearer.session.as_ref(), now).await?;
@@ -118,33 +119,33 @@ pub async fn update(
                 user.merge_app_metadata(app_metadata);
             }
             if let Some(stationery) = &mails.email_change {
-                if user.is_anonymous && app.config.mailer.autoconfirm {
-                    user.email_change.clone_from(&changes.email);
-                    user.save(tx, &before, now).await?;
-                    user = verify::apply_email_change(app, tx, user, &mails.email_changed, now)
-                        .await?;
-                } else {
-                    if let Some(challenge) = &challenge {
-                        let method = Method::EmailChange;
-                        FlowState::begin(tx, user.id, method.as_str(), method, challenge, now)
-                            .await?;
-                    }
-                    let pkce = challenge.is_some();
-                    mailing::send_email_change(
-                        app,
-                        tx,
-                        client,
-                        stationery,
-                        &mut user,
-                        &changes.email,
-                        pkce,
-                    )
-                    .await?;
+                if let Some(challenge) = &challenge {
+                    let method = Method::EmailChange;
+                    FlowState::begin(tx, user.id, method.as_str(), method, challenge, now).await?;
                 }
+                let pkce = challenge.is_some();
+                mailing::send_email_change(
+                    app,
+                    tx,
+                    client,
+                    stationery,
+                    &mut user,
+                    &changes.email,
+                    pkce,
+                )
+                .await?;
+            } else if changes.changes_email(&before) {
+                // An anonymous user where addresses are confirmed at once.
+                user.email_change.clone_from(&changes.email);
+                user.save(tx, &before, now).await?;
+                user = verify::apply_email_change(app, tx, user, &mails.email_changed, now).await?;
+                before = user.clone();
             }
             if changes.changes_phone(&before) {
                 user.save(tx, &before, now).await?;
-                user = verify::apply_phone_change(app, tx, user, &changes.phone, now).await?;
+                user = verify::apply_phone_change(app, tx, user, &changes.phone, &mails.phone, now)
+                    .await?;
+                before = user.clone();
             }
             app.audit(
                 tx,
@@ -176,18 +177,25 @@ struct Mails {
     email_change: Option<Stationery>,
     email_changed: Notice,
     password_changed: Notice,
+    phone: PhoneNotices,
 }
 
 impl Mails {
     async fn prepare(app: &App, user: &User, changes: &Changes) -> Result<Self> {
         Ok(Self {
-            email_change: if changes.changes_email(user) {
+            email_change: if changes.changes_email(user)
+                && !(user.is_anonymous && app.config.mailer.autoconfirm)
+            {
                 Some(mailing::prepare_email_change(app, &changes.email).await?)
             } else {
                 None
             },
             email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
             password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
+            phone: PhoneNotices {
+                changed: mailing::notice(app, MailKind::PhoneChangedNotification).await,
+                linked: mailing::notice(app, MailKind::IdentityLinkedNotification).await,
+            },
         })
     }
 }

@@ -4,15 +4,12 @@ use diesel_async::AsyncConnection;
 
 use super::grant::{Grant, SignIn, issue, provider_trait};
 use super::mailing::{self, Notice};
-use super::{Client, address, invalid, signup};
+use super::{Client, invalid, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
-use crate::crypto::otp;
 use crate::db::Conn;
-use crate::error::{
-    Code, Context, Error, OnConstraint, Result, bad_request, forbidden, unprocessable,
-};
+use crate::error::{Code, Context, Error, OnConstraint, Result, bad_request};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
@@ -23,7 +20,7 @@ use crate::models::user::User;
 
 mod find;
 
-use find::find;
+use find::{code_expired, find};
 
 /// What a link or code was sent for (the `type` parameter).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,9 +281,12 @@ async fn change_email(
         user.save(tx, &before, now).await?;
         return Ok(None);
     }
-    apply_email_change(app, tx, user, changed, now)
-        .await
-        .map(Some)
+    let mut user = apply_email_change(app, tx, user, changed, now).await?;
+    let before = user.clone();
+    user.derive_providers();
+    user.save(tx, &before, now).await?;
+    user.reload(tx).await?;
+    Ok(Some(user))
 }
 
 /// Makes the address that a user waits for the user's own.
@@ -331,16 +331,20 @@ pub(super) async fn apply_email_change(
         user.confirm(now);
     }
     OneTimeToken::clear_all(tx, user.id).await?;
-    user.derive_providers();
     user.save(tx, &before, now)
         .await
         .on_constraint("users_email_partial_key", super::email_exists)?;
-    user.reload(tx).await?;
     if !before.email().is_empty() && before.email() != user.email() {
         let more = serde_json::json!({ "Email": user.email(), "OldEmail": before.email() });
         mailing::notify(app, tx, changed, &user, before.email(), more).await?;
     }
     Ok(user)
+}
+
+/// What tells a user of a new phone number.
+pub(super) struct PhoneNotices {
+    pub(super) changed: Notice,
+    pub(super) linked: Notice,
 }
 
 /// Makes a phone number the user's own, confirmed.
@@ -349,6 +353,7 @@ pub(super) async fn apply_phone_change(
     tx: &mut Conn,
     mut user: User,
     phone: &str,
+    notices: &PhoneNotices,
     now: Timestamp,
 ) -> Result<User> {
     let before = user.clone();
@@ -384,6 +389,14 @@ pub(super) async fn apply_phone_change(
     user.save(tx, &before, now)
         .await
         .on_constraint("users_phone_key", super::phone_exists)?;
+    if !before.phone().is_empty() && before.phone() != phone {
+        let more = serde_json::json!({ "Phone": phone, "OldPhone": before.phone() });
+        mailing::notify(app, tx, &notices.changed, &user, user.email(), more).await?;
+    }
+    if user.identities.len() > before.identities.len() {
+        let more = serde_json::json!({ "Provider": PHONE });
+        mailing::notify(app, tx, &notices.linked, &user, user.email(), more).await?;
+    }
     Ok(user)
 }
 

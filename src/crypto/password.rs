@@ -3,8 +3,6 @@
 
 use std::hint::black_box;
 
-use super::secrets::{generate_below, pick};
-
 mod argon2;
 mod bcrypt;
 mod firebase;
@@ -161,24 +159,6 @@ impl PasswordHash {
             Family::Firebase(hash) => Work::Scrypt(hash.cost),
         }
     }
-}
-
-/// A random password of `length` letters and digits with at least one character of each set of `required`, for
-/// accounts that get none from their user.
-#[must_use]
-pub fn generate(required: &[String], length: usize) -> String {
-    const ALL: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let mut password: Vec<char> = required
-        .iter()
-        .filter(|set| !set.is_empty())
-        .map(|set| pick(&set.chars().collect::<Vec<_>>()))
-        .collect();
-    password.resize_with(length.max(password.len()), || pick(ALL).into());
-    for last in (1..password.len()).rev() {
-        let other = usize::try_from(generate_below(last as u64 + 1)).unwrap_or_default();
-        password.swap(last, other);
-    }
-    password.into_iter().collect()
 }
 
 #[cfg(test)]

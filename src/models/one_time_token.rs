@@ -6,7 +6,7 @@ use diesel::sql_types::{Text, Timestamp as SqlTimestamp, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::user::{User, select_users};
+use super::user::User;
 use crate::clock::Timestamp;
 use crate::db::{Conn, statement};
 
@@ -91,39 +91,29 @@ impl OneTimeToken {
             .map(drop)
     }
 
-    /// The user whose token of one of two kinds has this hash, locked. Databases that old versions of GoTrue
-    /// made hold hashes in the user's columns only; they are found as well, so that no link dies in a take-over.
+    /// The user whose token of one of two kinds has this hash, locked.
     pub async fn lock_user(
         conn: &mut Conn,
         token_hash: &str,
         kinds: [TokenType; 2],
     ) -> QueryResult<Option<User>> {
-        let found = statement(select_users!(
-            "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.id = (select t.user_id from one_time_tokens t \
-             where t.token_hash = $1 and t.token_type::text in ($2, $3) limit 1) for update of u"
-        ))
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = SqlUuid)]
+            user_id: Uuid,
+        }
+        let found: Option<Row> = statement(
+            "select user_id from one_time_tokens where token_hash = $1 and token_type::text in ($2, $3) limit 1",
+        )
         .bind::<Text, _>(token_hash)
         .bind::<Text, _>(kinds[0].as_str())
         .bind::<Text, _>(kinds[1].as_str())
         .get_result(conn)
         .await
         .optional()?;
-        if found.is_some() || token_hash.is_empty() {
-            return Ok(found);
+        match found {
+            Some(Row { user_id }) => User::lock(conn, user_id).await,
+            None => Ok(None),
         }
-        statement(select_users!(
-            "u.instance_id = '00000000-0000-0000-0000-000000000000' and $1 ~ '[^0-9 ]' and u.id = (select h.id from users h where \
-             (('confirmation_token' in ($2, $3)) and h.confirmation_token = $1 and h.confirmation_token !~ '^[0-9 ]*$') or \
-             (('recovery_token' in ($2, $3)) and h.recovery_token = $1 and h.recovery_token !~ '^[0-9 ]*$') or \
-             (('email_change_token_new' in ($2, $3)) and h.email_change_token_new = $1 and h.email_change_token_new !~ '^[0-9 ]*$') or \
-             (('email_change_token_current' in ($2, $3)) and h.email_change_token_current = $1 \
-               and h.email_change_token_current !~ '^[0-9 ]*$') limit 1) for update of u"
-        ))
-        .bind::<Text, _>(token_hash)
-        .bind::<Text, _>(kinds[0].as_str())
-        .bind::<Text, _>(kinds[1].as_str())
-        .get_result(conn)
-        .await
-        .optional()
     }
 }

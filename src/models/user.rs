@@ -341,15 +341,14 @@ impl User {
         .optional()
     }
 
-    /// By id, locked until the transaction ends.
+    /// By id, locked until the transaction ends. Two statements: the second one sees what whoever held the lock has
+    /// done to identities and factors, too.
     pub async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
-        statement(select_users!(
-            "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000' for update of u"
-        ))
-        .bind::<SqlUuid, _>(id)
-        .get_result(conn)
-        .await
-        .optional()
+        statement("select 1 from users where id = $1 for update")
+            .bind::<SqlUuid, _>(id)
+            .execute(conn)
+            .await?;
+        Self::find(conn, id).await
     }
 
     /// By e-mail address and audience; SSO users are invisible here.
@@ -376,22 +375,6 @@ impl User {
     ) -> QueryResult<Option<Self>> {
         statement(select_users!(
             "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.phone = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
-        ))
-        .bind::<Text, _>(phone)
-        .bind::<Text, _>(aud)
-        .get_result(conn)
-        .await
-        .optional()
-    }
-
-    /// By the phone number waiting to be confirmed, and audience.
-    pub async fn find_by_phone_change(
-        conn: &mut Conn,
-        phone: &str,
-        aud: &str,
-    ) -> QueryResult<Option<Self>> {
-        statement(select_users!(
-            "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.phone_change = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
         ))
         .bind::<Text, _>(phone)
         .bind::<Text, _>(aud)

@@ -1,11 +1,12 @@
 //! `truegate admin createuser` and `deleteuser`, as GoTrue's command line has them: no identity, no audit entry,
 //! no check of strength.
 
+use diesel_async::AsyncConnection;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::address;
-use crate::error::{Code, Context, Result, not_found};
+use crate::error::{Code, Context, Error, Result, not_found};
 use crate::models::user::User;
 
 /// What `createuser` is told.
@@ -41,18 +42,21 @@ pub async fn create_user(app: &App, new: NewUser) -> Result<User> {
         None if new.admin => app.config.jwt.admin_group_name.clone(),
         None => String::new(),
     };
-    if new.confirm || app.config.mailer.autoconfirm {
-        user.confirm(now);
-    }
     let mut conn = app.db.get().await?;
-    if !user
-        .insert(&mut conn)
-        .await
-        .public("Database error creating new user")?
-    {
-        return Err(crate::auth::email_exists());
-    }
-    Ok(user)
+    conn.transaction::<_, Error, _>(async |tx| {
+        let inserted = user.insert(tx).await;
+        if !inserted.public("Database error creating new user")? {
+            return Err(crate::auth::email_exists());
+        }
+        // Written apart, so that triggers on confirmation see it happen.
+        let before = user.clone();
+        if new.confirm || app.config.mailer.autoconfirm {
+            user.confirm(now);
+        }
+        user.save(tx, &before, now).await?;
+        Ok(user)
+    })
+    .await
 }
 
 /// Removes an account, named by e-mail address or id.

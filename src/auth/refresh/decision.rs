@@ -104,7 +104,12 @@ pub(super) fn stored<'a>(
     headers.push(("sb-auth-refresh-token-reuse", "false".into()));
     let upgrade = security.refresh_token_algorithm_version == 2
         && u8::try_from(security.refresh_token_upgrade_percentage)
-            .is_ok_and(|share| upgrades(session.id, share));
+            .is_ok_and(|share| upgrades(session.id, share))
+        // A key that cannot be read belongs to tokens that are in use.
+        && session
+            .refresh_token_hmac_key
+            .as_deref()
+            .is_none_or(|key| RefreshKey::decode(key).is_some());
     if !upgrade {
         headers.push(("sb-auth-refresh-token-prefix", prefix(&generated.child)));
         return Decision::Rotate {

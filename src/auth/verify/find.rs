@@ -14,7 +14,7 @@ fn link_expired() -> Error {
     forbidden(Code::OtpExpired, "Email link is invalid or has expired")
 }
 
-fn code_expired() -> Error {
+pub(super) fn code_expired() -> Error {
     forbidden(Code::OtpExpired, "Token has expired or is invalid")
 }
 

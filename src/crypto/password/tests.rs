@@ -244,27 +244,6 @@ fn attack_068_hostile_hashes_are_refused_unhashed() {
     }
 }
 
-#[test]
-fn generated_passwords_have_what_is_required() {
-    let sets = [
-        "abc".to_owned(),
-        "0123456789".to_owned(),
-        String::new(),
-        "!?".to_owned(),
-        "äß".to_owned(),
-    ];
-    for length in [33, 64, 2] {
-        let password = generate(&sets, length);
-        assert_eq!(password.chars().count(), length.max(4));
-        let rules = Rules {
-            min_length: 2,
-            required_characters: &sets,
-        };
-        assert_eq!(check_strength(&password, rules), Ok(()));
-        assert_ne!(password, generate(&sets, length));
-    }
-}
-
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,100}", parameters in "[a-z0-9=,$+/.]{0,80}") {

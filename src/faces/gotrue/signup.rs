@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::caller::Visitor;
 use super::views::{UserView, signed_in};
 use crate::app::App;
-use crate::auth::signup::{self, Params, SignedUp};
+use crate::auth::signup::{self, Params, Password, SignedUp};
 use crate::error::{Code, Result, unprocessable};
 use crate::params;
 use crate::web::body::Body;
@@ -36,7 +36,7 @@ pub async fn sign_up(State(app): State<App>, visitor: Visitor, body: Body) -> Re
     let params = Params {
         email: said.email,
         phone: said.phone,
-        password: said.password.expose_secret().to_owned(),
+        password: Password::Chosen(said.password.expose_secret().to_owned()),
         data: said.data,
         channel: said.channel,
         code_challenge: said.code_challenge,

@@ -304,6 +304,8 @@ async fn hand_over(
         })?;
     }
     answer(COMMAND, smtp.command(Data)).await?;
+    // lettre ends the last line itself.
+    let data = data.strip_suffix(b"\r\n").unwrap_or(data);
     answer(CONTENT, smtp.message(data))
         .await
         .map_err(Refusal::about_the_mail)?;

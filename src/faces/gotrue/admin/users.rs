@@ -120,7 +120,6 @@ fn is_ascending(query: &Pairs) -> Result<bool> {
     for sort in query
         .iter()
         .filter_map(|(name, value)| (name == "sort").then_some(value))
-        .filter(|sort| !sort.is_empty())
     {
         let (field, direction) = sort
             .split_once(' ')

@@ -93,13 +93,9 @@ async fn tls_from_the_first_byte() {
         .send(&from, &to, b"Subject: dots\r\n\r\n.\r\n..\r\n")
         .await
         .unwrap();
-    assert!(
-        mailbox
-            .find("latest")
-            .unwrap()
-            .mail
-            .raw
-            .starts_with(b"Subject: dots\r\n\r\n.\r\n..\r\n")
+    assert_eq!(
+        mailbox.find("latest").unwrap().mail.raw.as_slice(),
+        b"Subject: dots\r\n\r\n.\r\n..\r\n"
     );
     relay.close().await;
 }
