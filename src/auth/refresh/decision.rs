@@ -85,7 +85,12 @@ pub(super) fn stored<'a>(
                 answer: active.token.clone(),
             };
         }
-        if now > token.updated_at + *security.refresh_token_reuse_interval {
+        // A clock that was set back must not make a used token fresh again.
+        let elapsed = (now - token.updated_at)
+            .abs()
+            .to_std()
+            .unwrap_or(Duration::MAX);
+        if elapsed > *security.refresh_token_reuse_interval {
             return Decision::Burn;
         }
     }
