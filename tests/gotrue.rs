@@ -1,4 +1,5 @@
 //! The GoTrue face, route by route, where its recordings do not reach.
 
+mod attacks;
 mod races;
 mod roundtrips;

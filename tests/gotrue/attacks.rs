@@ -1,0 +1,4 @@
+//! Attacks that must fail, each test named after its number; what a pure module can show is tested beside it.
+
+mod links;
+mod sessions;
