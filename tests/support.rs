@@ -6,6 +6,7 @@ pub mod database;
 pub mod outbox;
 pub mod redact;
 pub mod reply;
+pub mod routes;
 pub mod smtp;
 pub mod token;
 pub mod wire;

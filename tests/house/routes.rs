@@ -1,18 +1,13 @@
 //! The routes that the face serves are the routes that its description describes.
 
 use super::{code, root};
-use std::collections::BTreeSet;
+use crate::support::routes::{METHODS, Routes, described, of_gotrue};
 use std::fs;
-
-type Routes = BTreeSet<(String, String)>;
-
-const METHODS: &[&str] = &["get", "put", "post", "delete", "patch"];
 
 #[test]
 fn gotrue_yaml_describes_the_router() {
     let router = code(&fs::read_to_string(root().join("src/faces/gotrue.rs")).unwrap());
-    let yaml = fs::read_to_string(root().join("swagger/gotrue.yaml")).unwrap();
-    let (served, described) = (served(&router), described(&yaml));
+    let (served, described) = (served(&router), of_gotrue());
     let list = |routes: Vec<&(String, String)>| {
         routes
             .iter()
@@ -107,30 +102,6 @@ fn end_of_call(text: &str) -> usize {
 fn calls(text: &str, method: &str) -> bool {
     text.match_indices(&format!("{method}("))
         .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
-}
-
-/// The keys below `paths:`, and the methods below each.
-fn described(yaml: &str) -> Routes {
-    let mut routes = Routes::new();
-    let mut path = "";
-    for line in yaml.lines().skip_while(|line| *line != "paths:").skip(1) {
-        if line.starts_with(|c: char| c.is_alphabetic()) {
-            break;
-        }
-        if let Some(key) = line
-            .strip_prefix("  /")
-            .and_then(|_| line.trim().strip_suffix(':'))
-        {
-            path = key;
-        } else if let Some(method) = line
-            .strip_prefix("    ")
-            .and_then(|key| key.strip_suffix(':'))
-            && METHODS.contains(&method)
-        {
-            routes.insert((path.to_owned(), method.to_owned()));
-        }
-    }
-    routes
 }
 
 #[test]
