@@ -337,6 +337,10 @@ async fn set_contacts(
         let claims = json!({ "email": params.email, "email_verified": params.email_confirm });
         let new = Identity::of_email(user.id, &params.email, params.email_confirm, now);
         set_identity(tx, user, EMAIL, claims, new).await?;
+        if params.email != user.email() {
+            // What was sent to the old address proves nothing of the new one.
+            OneTimeToken::clear_all(tx, user).await?;
+        }
         user.is_anonymous &= !params.email_confirm;
         user.email = Some(params.email.clone());
     }
