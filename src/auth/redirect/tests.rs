@@ -1,5 +1,6 @@
 mod attacks;
 mod corpus;
+mod properties;
 
 use super::RedirectRules;
 

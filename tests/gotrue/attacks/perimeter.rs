@@ -260,7 +260,7 @@ fn admin_routes(user_id: &str) -> Vec<(String, String)> {
             (path, method.to_ascii_uppercase())
         })
         .collect();
-    assert!(routes.len() >= 14, "{routes:?}");
+    assert!(routes.len() >= 13, "{routes:?}");
     routes
 }
 
