@@ -1,5 +1,6 @@
 //! `/user`: the caller's own account.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
@@ -82,8 +83,10 @@ pub async fn unlink_identity(
     State(app): State<App>,
     Caller(bearer): Caller,
     visitor: Visitor,
-    Path(identity_id): Path<String>,
+    identity_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
+    // What is no UTF-8 is no id.
+    let identity_id = identity_id.map(|Path(id)| id).unwrap_or_default();
     link::check_enabled(&app)?;
     link::unlink(&app, &visitor.client, &bearer, &identity_id).await?;
     Ok(done())
@@ -95,5 +98,5 @@ pub async fn unlink_identity_authorize(
     caller: Caller,
     visitor: Visitor,
 ) -> Result<Response> {
-    unlink_identity(state, caller, visitor, Path("authorize".to_owned())).await
+    unlink_identity(state, caller, visitor, Ok(Path("authorize".to_owned()))).await
 }

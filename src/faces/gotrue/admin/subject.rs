@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,10 +27,12 @@ pub struct SubjectFactor(pub Factor);
 /// Lets only paths pass that name a user, and a factor of that user if they name one.
 pub async fn load(
     State(app): State<App>,
-    Path(names): Path<HashMap<String, String>>,
+    names: Result<Path<HashMap<String, String>>, PathRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    // What is no UTF-8 is no id.
+    let names = names.map(|Path(names)| names).unwrap_or_default();
     let name = |name: &str| names.get(name).map(String::as_str);
     let found = async {
         let user = admin::find(&app, name("user_id").unwrap_or_default()).await?;
