@@ -9,6 +9,8 @@ use clap::Args;
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::app::App;
 use crate::clock::{Clock, SystemClock};
@@ -107,7 +109,9 @@ pub async fn run(
             std::future::pending(),
         ));
     }
+    let templates = tokio::spawn(check_templates(app.clone()));
     serve(&app, api, &stop).await;
+    templates.abort();
     drop(app);
     tokio::task::spawn_blocking(|| postgres.stop()).await?
 }
@@ -125,6 +129,16 @@ async fn migrate(app: &App) -> Result<(), Error> {
         tracing::warn!("{}", report.state);
     }
     Ok(())
+}
+
+/// Says which of the person's own mail templates are no good, as soon as that is known: loading may take a while.
+async fn check_templates(app: App) {
+    // What it would log meanwhile are the same problems.
+    let now = app.clock.now();
+    let check = app.templates.check(now).with_subscriber(NoSubscriber::new());
+    for problem in check.await {
+        tracing::warn!("{problem}");
+    }
 }
 
 async fn serve(app: &App, api: Loopback, stop: &CancellationToken) {

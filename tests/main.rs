@@ -16,6 +16,7 @@ mod database {
 }
 mod dev {
     mod binary;
+    mod commands;
     mod mail;
     mod private_postgres;
 }

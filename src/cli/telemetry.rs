@@ -16,7 +16,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock::{Clock, Timestamp};
@@ -116,11 +116,14 @@ fn people_line(level: Level, now: Timestamp, Fields(mut fields): Fields) -> Stri
         );
     }
     fields.remove("request_id");
-    let rest: String = fields
-        .iter()
-        .map(|(name, value)| format!(" {name}={value}"))
-        .collect();
-    format!("{time} {}: {message}{error}{rest}", level_name(level))
+    let mut line = format!("{time} {}: {message}{error}", level_name(level));
+    for (name, value) in &fields {
+        line += " ";
+        line += name;
+        line += "=";
+        line += &value.to_string();
+    }
+    line
 }
 
 /// What a span says about the lines within it.
@@ -149,7 +152,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         for span in context
             .event_scope(event)
             .into_iter()
-            .flat_map(|scope| scope.from_root())
+            .flat_map(Scope::from_root)
         {
             if let Some(Fields(fields)) = span.extensions().get() {
                 line.0.extend(fields.clone());

@@ -64,11 +64,11 @@ mod tests {
         let made = secret(dir.path()).unwrap();
         assert_eq!(made.len(), 64);
         assert_eq!(secret(dir.path()).unwrap(), made);
-        let mode = fs::metadata(dir.path().join("secret"))
+        let found = fs::metadata(dir.path().join("secret"))
             .unwrap()
             .permissions()
             .mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(found & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -273,16 +273,10 @@ fn a_normal_user_can_start_it_too() {
     if !geteuid().is_root() {
         return; // every other test here shows it
     }
+    // Without --data: where XDG says.
     let nobody = 65534;
     let dir = directory();
     std::os::unix::fs::chown(dir.path(), Some(nobody), Some(nobody)).unwrap();
-    let data = dir.path().join("data");
-    let mut dev = Dev::spawn(truegate(&data, 0).uid(nobody).gid(nobody));
-    assert_eq!(ask(dev.port("API"), "/settings").0, 200);
-    dev.signal(Signal::TERM);
-    assert!(dev.process.wait().unwrap().success());
-
-    // And without --data: where XDG says.
     let home = dir.path().join("home");
     let mut command = Command::new(env!("CARGO_BIN_EXE_truegate"));
     command
@@ -296,6 +290,7 @@ fn a_normal_user_can_start_it_too() {
         .stdout(Stdio::piped())
         .current_dir("/");
     let mut dev = Dev::spawn(command.uid(nobody).gid(nobody));
+    assert_eq!(ask(dev.port("API"), "/settings").0, 200);
     assert!(home.join(".local/share/truegate/secret").exists());
     dev.signal(Signal::HUP);
     assert!(dev.process.wait().unwrap().success());
