@@ -339,7 +339,7 @@ async fn set_contacts(
         set_identity(tx, user, EMAIL, claims, new).await?;
         if params.email != user.email() {
             // What was sent to the old address proves nothing of the new one.
-            OneTimeToken::clear_all(tx, user).await?;
+            OneTimeToken::clear_all(tx, user.id).await?;
         }
         user.is_anonymous &= !params.email_confirm;
         user.email = Some(params.email.clone());

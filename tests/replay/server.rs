@@ -64,6 +64,13 @@ impl Server {
         }
     }
 
+    /// No step happens before what the database has written for an earlier one.
+    pub fn catch_up(&self) {
+        if let Self::App(app) = self {
+            app.clock.catch_up();
+        }
+    }
+
     /// Lets time pass.
     pub async fn advance(&mut self, by: TimeDelta) {
         match self {

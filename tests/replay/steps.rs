@@ -65,6 +65,7 @@ pub async fn replay(
 
     let mut failures = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
+        run.server.catch_up();
         let mut differences = run.step(step).await;
         if index + 1 == scenario.steps.len() {
             differences.extend(run.mails_left(scenario.mails_left).await);

@@ -14,6 +14,12 @@ impl TestClock {
         Self(AtomicI64::new(SystemClock.now().timestamp_micros()))
     }
 
+    /// Moves to the machine's time where it is behind: the database tells that time.
+    pub fn catch_up(&self) {
+        self.0
+            .fetch_max(SystemClock.now().timestamp_micros(), Ordering::SeqCst);
+    }
+
     /// Lets time pass.
     pub fn advance(&self, by: TimeDelta) {
         self.0
