@@ -135,7 +135,10 @@ async fn migrate(app: &App) -> Result<(), Error> {
 async fn check_templates(app: App) {
     // What it would log meanwhile are the same problems.
     let now = app.clock.now();
-    let check = app.templates.check(now).with_subscriber(NoSubscriber::new());
+    let check = app
+        .templates
+        .check(now)
+        .with_subscriber(NoSubscriber::new());
     for problem in check.await {
         tracing::warn!("{problem}");
     }

@@ -261,7 +261,9 @@ impl Error {
             Self::Refused(refusal) => anyhow::Error::msg(refusal.message),
             Self::Oauth { description, .. } => anyhow::Error::msg(description),
             Self::Unavailable(Unavailable { message, cause, .. }) => match cause {
-                Some(cause) => cause.context("the database is not available where DATABASE_URL says"),
+                Some(cause) => {
+                    cause.context("the database is not available where DATABASE_URL says")
+                }
                 None => anyhow::Error::msg(message),
             },
             Self::Failed(failure) => match *failure {

@@ -111,7 +111,8 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
             code_challenge_method: params.code_challenge_method.clone(),
             ..signup::Params::default()
         };
-        signup::sign_up(app, client, newcomer).await?;
+        // Apart, because few callers come this way: the future would be large for all.
+        Box::pin(signup::sign_up(app, client, newcomer)).await?;
         if !app.config.mailer.autoconfirm {
             // The confirmation mail is the link.
             return Ok(());

@@ -9,6 +9,9 @@ use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::identity::{EMAIL, PHONE};
 use crate::models::user::User;
 
+/// How often a sign-in looks again at an account that changed under its eyes.
+const ATTEMPTS: usize = 3;
+
 /// Signs in by e-mail address or phone number. Who does not exist, has no password or gives a wrong one gets the
 /// same answer after the same work.
 pub async fn sign_in(
@@ -19,6 +22,23 @@ pub async fn sign_in(
     password: &str,
 ) -> Result<Grant> {
     let provider = provider_of(app, email, phone)?;
+    for _ in 0..ATTEMPTS {
+        // None: another sign-in has hashed the password anew, or it is another password by now.
+        if let Some(grant) = attempt(app, client, provider, email, phone, password).await? {
+            return Ok(grant);
+        }
+    }
+    Err(wrong())
+}
+
+async fn attempt(
+    app: &App,
+    client: &Client,
+    provider: &'static str,
+    email: &str,
+    phone: &str,
+    password: &str,
+) -> Result<Option<Grant>> {
     let user = find(app, client, email, phone)
         .await
         .public("Database error querying schema")?;
@@ -67,14 +87,14 @@ pub async fn sign_in(
         audit,
         password: Some(&stored),
     };
-    let mut grant = issue(app, &mut conn, client, user, sign_in, now)
-        .await?
-        .ok_or_else(wrong)?;
+    let Some(mut grant) = issue(app, &mut conn, client, user, sign_in, now).await? else {
+        return Ok(None);
+    };
     if let Some(rehashed) = rehashed {
         User::rehash(&mut conn, id, &stored, &rehashed, now).await?;
     }
     grant.weak_password = Some(weak);
-    Ok(grant)
+    Ok(Some(grant))
 }
 
 /// Looks at some stored passwords, so that a sign-in that must fail takes the time of the dearest hashes from the

@@ -179,7 +179,7 @@ async fn adopt(tx: &mut Conn, user: &mut User, mut identity: Identity) -> Result
     }
     // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
     identity.identity_data.retain(|_, value| !value.is_null());
-    user.user_metadata = identity.identity_data.clone();
+    user.user_metadata.clone_from(&identity.identity_data);
     user.identities = vec![identity];
     user.derive_providers();
     Ok(())

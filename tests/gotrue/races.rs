@@ -194,3 +194,22 @@ async fn two_sign_ups_with_one_address_make_one_user() {
         Ok(ROUNDS)
     );
 }
+
+/// A password that GoTrue has hashed is hashed anew by the first of many sign-ins: the others are right as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sign_ins_at_once_with_an_old_hash_all_succeed() {
+    // bcrypt of "imported-secret-1", at the least cost.
+    const HASH: &str = "$2b$04$e1n7s8QHzDsGl7U6lbI/uOQQALyZ1MNPa6TBPrcuKdL7Hq7EUGEN2";
+    let app = TestApp::new().await;
+    for round in 0..5 {
+        let email = format!("ann{round}@example.com");
+        let user = json!({"email": email, "password_hash": HASH, "email_confirm": true});
+        app.admin().post("/admin/users", user).await.ok();
+        let login = json!({"email": email, "password": "imported-secret-1"});
+        let visitor = app.visitor();
+        let sign_ins = (0..4).map(|_| visitor.post("/token?grant_type=password", login.clone()));
+        for reply in join_all(sign_ins).await {
+            reply.ok();
+        }
+    }
+}

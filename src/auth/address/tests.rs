@@ -221,7 +221,7 @@ fn reference(address: &str) -> bool {
             None if character.is_ascii_alphanumeric()
                 || ".!#$%&'*+/=?^_`{|}~-".contains(character) =>
             {
-                local += 1
+                local += 1;
             }
             Some(length) if character == '.' && length > 0 && last != '-' => label = Some(0),
             Some(length) if character.is_ascii_alphanumeric() || character == '-' && length > 0 => {
