@@ -40,10 +40,10 @@ fn corpus() -> Vec<String> {
     corpus
 }
 
-/// Allow-lists with the hosts that their author meant.
 /// Patterns, and which hosts they mean.
 type List = (&'static [&'static str], fn(&str) -> bool);
 
+/// Allow-lists with the hosts that their author meant.
 const LISTS: [List; 12] = [
     (&[], |_| false),
     (&["https://allowed.com/docs"], |host| host == "allowed.com"),
