@@ -365,4 +365,18 @@ mod tests {
         );
         assert!(mailbox.all().is_empty());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_client_says_each_line_is_answered_in_form(
+            client in "((EHLO x|MAIL FROM:<|RCPT TO:<|a@b>|DATA|AUTH (PLAIN|LOGIN)|RSET|\\.|é|\u{0}| |[a-z]{0,9})(\r\n|\n|\r|)){0,30}"
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let (answers, _) = runtime.block_on(say(client.as_bytes()));
+            for line in answers.split_terminator("\r\n") {
+                let code = line.get(..3).and_then(|code| code.parse().ok());
+                proptest::prop_assert!(code.is_some_and(|code: u16| (200..600).contains(&code)), "{line:?}");
+            }
+        }
+    }
 }
