@@ -38,6 +38,8 @@ const PROBES: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::fr
 pub(super) struct Connector {
     target: Target,
     tls: Option<MakeRustlsConnect>,
+    /// The statement that gives a new session its settings.
+    settle: String,
 }
 
 /// An open connection.
@@ -68,7 +70,11 @@ impl Connector {
     pub(super) fn new(url: &str, namespace: &str) -> anyhow::Result<Self> {
         let target = Target::parse(url, namespace).map_err(anyhow::Error::msg)?;
         let tls = tls::config(&target.tls)?.map(MakeRustlsConnect::new);
-        Ok(Self { target, tls })
+        Ok(Self {
+            settle: settle(&target.settings),
+            target,
+            tls,
+        })
     }
 
     /// Tries each host in the order of the URL, on each way that its `sslmode` allows; all of them within `limit`,
@@ -136,18 +142,27 @@ impl Connector {
     }
 
     async fn open(&self, route: Route, role: Role) -> anyhow::Result<Opened> {
+        let (client, health) = self.start(&route).await?;
+        client.simple_query(&self.settle).await?;
+        check_role(&client, role).await?;
+        Ok(Opened {
+            client,
+            health,
+            route,
+        })
+    }
+
+    async fn start(&self, route: &Route) -> anyhow::Result<(Client, Arc<Health>)> {
+        let mut startup = self.target.startup.clone();
         let health = Arc::new(Health::default());
         let client = match &route.host.address {
             Address::Unix(directory) => {
-                let stream =
-                    UnixStream::connect(directory.join(format!(".s.PGSQL.{}", route.host.port)))
-                        .await?;
-                self.start_plain(stream, &health).await?
+                let path = directory.join(format!(".s.PGSQL.{}", route.host.port));
+                start_plain(startup, UnixStream::connect(path).await?, &health).await?
             }
-            Address::Tcp(name) => match self.dial(name, &route).await? {
-                (stream, None) => self.start_plain(stream, &health).await?,
+            Address::Tcp(name) => match self.dial(name, route).await? {
+                (stream, None) => start_plain(startup, stream, &health).await?,
                 (stream, Some(connect)) => {
-                    let mut startup = self.target.startup.clone();
                     // The request for TLS has been made and granted.
                     startup
                         .ssl_mode(SslMode::Require)
@@ -162,25 +177,7 @@ impl Connector {
                 }
             },
         };
-        check_role(&client, role).await?;
-        Ok(Opened {
-            client,
-            health,
-            route,
-        })
-    }
-
-    async fn start_plain<S>(&self, stream: S, health: &Arc<Health>) -> anyhow::Result<Client>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut startup = self.target.startup.clone();
-        startup.ssl_mode(SslMode::Disable);
-        let (client, connection) = startup
-            .connect_raw(Wire::new(stream, Arc::clone(health)), NoTls)
-            .await?;
-        drive(connection, Arc::clone(health));
-        Ok(client)
+        Ok((client, health))
     }
 
     /// A TCP stream, and what to do TLS with where there is to be TLS.
@@ -247,6 +244,21 @@ impl TlsConnect<TcpStream> for Listened {
     }
 }
 
+async fn start_plain<S>(
+    mut startup: tokio_postgres::Config,
+    stream: S,
+    health: &Arc<Health>,
+) -> anyhow::Result<Client>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    startup.ssl_mode(SslMode::Disable);
+    let wire = Wire::new(stream, Arc::clone(health));
+    let (client, connection) = startup.connect_raw(wire, NoTls).await?;
+    drive(connection, Arc::clone(health));
+    Ok(client)
+}
+
 /// Lets the connection work until either side ends it.
 fn drive(
     connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
@@ -302,6 +314,25 @@ async fn check_role(client: &Client, role: Role) -> anyhow::Result<()> {
         bail!("the server is not what target_session_attrs asks for ({role:?})");
     }
     Ok(())
+}
+
+/// One round trip, and nothing in the start-up message: PgBouncer refuses `options`, or drops them without a word.
+///
+/// What the role brings along already is not set again: behind a transaction pooler a setting would be somebody else's
+/// at the next moment. Blanks and quotes in a list of schemas do not matter, and more of them may follow.
+fn settle(settings: &[(String, String)]) -> String {
+    let each = settings.iter().map(|(name, value)| {
+        let (name, value) = (literal(name), literal(value));
+        let list = |text: String| format!(r#"translate({text}, '" ', '') || ','"#);
+        let (found, wanted) = (list(format!("current_setting({name}, true)")), list(value.clone()));
+        format!("CASE WHEN position({wanted} in {found}) = 1 THEN '' ELSE set_config({name}, {value}, false) END")
+    });
+    format!("SELECT {}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// For statements without parameters; backslashes are plain since Postgres 9.1.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Whether every other server and way would say the same.

@@ -21,6 +21,8 @@ pub(super) struct Target {
     pub(super) timeout: Option<Duration>,
     /// Who we are and what we ask for, without any host.
     pub(super) startup: tokio_postgres::Config,
+    /// What a session is to have: `search_path`, and what the URL sets besides.
+    pub(super) settings: Vec<(String, String)>,
 }
 
 /// One server.
@@ -152,8 +154,7 @@ struct Parameters {
     timeout: Option<Duration>,
     application_name: Option<String>,
     search_path: Option<String>,
-    /// `options`, then a `-c` for each setting.
-    options: Vec<String>,
+    settings: Vec<(String, String)>,
     startup: tokio_postgres::Config,
 }
 
@@ -220,7 +221,7 @@ impl Parameters {
             }
             "application_name" => self.application_name = Some(value),
             "search_path" => self.search_path = Some(value),
-            "options" => self.options.insert(0, value),
+            "options" => drop(self.startup.options(value)),
             // For pools and drivers, not for the server.
             "statement_cache_mode"
             | "statement_cache_capacity"
@@ -237,7 +238,7 @@ impl Parameters {
             | "fallback_application_name" => {}
             pool if pool.starts_with("pool_") => {}
             // As in pgx, everything else is a setting of the session.
-            setting if is_setting(setting) => self.options.push(option(setting, &value)),
+            setting if is_setting(setting) => self.settings.push((setting.to_owned(), value)),
             _ => return Err(format!("{name:?} in the database URL is no parameter")),
         }
         Ok(())
@@ -245,12 +246,11 @@ impl Parameters {
 
     fn finish(mut self, namespace: &str) -> Result<Target, String> {
         let path = search_path(namespace, self.search_path.as_deref().unwrap_or_default());
-        self.options.push(option("search_path", &path));
-        self.startup.options(self.options.join(" "));
-        self.startup.application_name(
-            self.application_name
-                .unwrap_or_else(|| "truegate".to_owned()),
-        );
+        self.settings.insert(0, ("search_path".to_owned(), path));
+        let name = self
+            .application_name
+            .unwrap_or_else(|| "truegate".to_owned());
+        self.startup.application_name(name);
 
         if self.hosts.is_empty() {
             let socket = PathBuf::from("/var/run/postgresql");
@@ -315,6 +315,7 @@ impl Parameters {
             role: self.role,
             timeout: self.timeout,
             startup: self.startup,
+            settings: self.settings,
         })
     }
 }
@@ -364,18 +365,6 @@ fn is_setting(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "_.".contains(c))
-}
-
-/// A `-c` in the form that the server takes apart again (its `pg_split_opts`).
-fn option(setting: &str, value: &str) -> String {
-    let mut option = format!("-c {setting}=");
-    for c in value.chars() {
-        if c.is_whitespace() || c == '\\' {
-            option.push('\\');
-        }
-        option.push(c);
-    }
-    option
 }
 
 /// The namespace first; then what `given` names besides, as it is written there.

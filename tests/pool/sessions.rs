@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 use truegate::error::{Error, sqlstate};
 
@@ -45,6 +47,101 @@ async fn tables_are_found_in_the_namespace() {
     assert_eq!(
         ask(&mut conn, "current_setting('statement_timeout')").await,
         "7s"
+    );
+}
+
+/// Stands in front of the database and knows no `options`: so is PgBouncer where nobody told it to ignore them.
+async fn pooler(url: &str) -> u16 {
+    let url = url::Url::parse(url).unwrap();
+    let socket = url
+        .query_pairs()
+        .find(|(name, _)| name == "host")
+        .map(|(_, path)| path.into_owned());
+    let port = url.port().unwrap_or(5432);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let length = client.read_u32().await.unwrap();
+            let mut startup = vec![0; length as usize - 4];
+            client.read_exact(&mut startup).await.unwrap();
+            if startup.windows(9).any(|word| word == b"\0options\0") {
+                let text = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0";
+                client
+                    .write_all(
+                        &[
+                            b"E",
+                            &u32::try_from(text.len() + 4).unwrap().to_be_bytes()[..],
+                            text,
+                        ]
+                        .concat(),
+                    )
+                    .await
+                    .unwrap();
+                continue;
+            }
+            let startup = [&length.to_be_bytes()[..], &startup].concat();
+            if let Some(socket) = &socket {
+                let mut server = UnixStream::connect(format!("{socket}/.s.PGSQL.{port}"))
+                    .await
+                    .unwrap();
+                server.write_all(&startup).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+            } else {
+                let mut server = TcpStream::connect((url.host_str().unwrap(), port))
+                    .await
+                    .unwrap();
+                server.write_all(&startup).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+            }
+        }
+    });
+    own
+}
+
+#[tokio::test]
+async fn a_pooler_without_options_is_enough() {
+    let database = Database::empty().await;
+    let port = pooler(&database.url).await;
+    let client = database.connect().await;
+    let name: String = client
+        .query_one("SELECT current_database()::text", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let url = format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=disable");
+    let setting = "current_setting('search_path')";
+
+    let pool_of = |more: &str| pool(&format!("{url}{more}"), &[]);
+    let first = pool_of("");
+    let mut both = [take(&first).await, take(&first).await];
+    for conn in &mut both {
+        assert_eq!(ask(conn, setting).await, "\"auth\"");
+    }
+    let mut conn = take(&pool_of(
+        "&search_path=public&statement_timeout=7s&my.own=x'y",
+    ))
+    .await;
+    assert_eq!(ask(&mut conn, setting).await, "\"auth\",public");
+    assert_eq!(
+        ask(
+            &mut conn,
+            "current_setting('statement_timeout') || current_setting('my.own')"
+        )
+        .await,
+        "7sx'y"
+    );
+
+    // What the role has is left alone.
+    client
+        .batch_execute(&format!(
+            "ALTER DATABASE {name} SET search_path = auth, public"
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        ask(&mut *take(&pool_of("")).await, setting).await,
+        "auth, public"
     );
 }
 

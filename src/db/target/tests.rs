@@ -29,10 +29,7 @@ fn the_usual_url() {
     assert_eq!(target.startup.get_password(), Some(&b"p@ss/word"[..]));
     assert_eq!(target.startup.get_dbname(), Some("app"));
     assert_eq!(target.startup.get_application_name(), Some("truegate"));
-    assert_eq!(
-        target.startup.get_options(),
-        Some("-c search_path=\"auth\"")
-    );
+    assert_eq!(target.startup.get_options(), None);
     assert_eq!((target.role, target.timeout), (Role::Any, None));
     assert_eq!(parse("postgresql://h/d").hosts, [tcp("h", 5432)]);
 }
@@ -103,45 +100,43 @@ fn all_of_sslmode() {
 }
 
 #[test]
-fn session_parameters_become_options() {
-    let options = |query: &str, namespace: &str| {
+fn unknown_parameters_are_settings_of_the_session() {
+    let settings = |query: &str, namespace: &str| {
         let target = Target::parse(&format!("postgres://h/d?{query}"), namespace).unwrap();
-        target.startup.get_options().unwrap().to_owned()
+        let settings = target
+            .settings
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        settings.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(
-        options("search_path=auth", "auth"),
-        r#"-c search_path="auth""#
+        settings("search_path=auth", "auth"),
+        r#"search_path="auth""#
     );
     assert_eq!(
-        options("search_path=auth,%20extensions,public", "auth"),
-        r#"-c search_path="auth",extensions,public"#
+        settings("search_path=auth,%20extensions,public", "auth"),
+        r#"search_path="auth",extensions,public"#
     );
     assert_eq!(
-        options("search_path=public", "my auth"),
-        r#"-c search_path="my\ auth",public"#
+        settings("search_path=public", "my auth"),
+        r#"search_path="my auth",public"#
     );
-    assert_eq!(options("", r#"a"b\c"#), r#"-c search_path="a""b\\c""#);
+    assert_eq!(settings("", r#"a"b\c"#), r#"search_path="a""b\c""#);
     assert_eq!(
-        options(
-            "statement_timeout=5s&options=-c%20geqo%3Doff&lock_timeout=1+s&my.guc=1",
-            "auth"
-        ),
-        r#"-c geqo=off -c statement_timeout=5s -c lock_timeout=1\ s -c my.guc=1 -c search_path="auth""#
+        settings("statement_timeout=5s&lock_timeout=1+s&my.guc=1", "auth"),
+        r#"search_path="auth" statement_timeout=5s lock_timeout=1 s my.guc=1"#
     );
     // What is for others.
     assert_eq!(
-        options(
+        settings(
             "pool_max_conns=5&statement_cache_mode=describe&gssencmode=disable",
             "auth"
         ),
-        r#"-c search_path="auth""#
+        r#"search_path="auth""#
     );
-    assert_eq!(
-        parse("postgres://h/d?application_name=x")
-            .startup
-            .get_application_name(),
-        Some("x")
-    );
+    let target = parse("postgres://h/d?options=-c%20geqo%3Doff&application_name=x");
+    assert_eq!(target.startup.get_options(), Some("-c geqo=off"));
+    assert_eq!(target.startup.get_application_name(), Some("x"));
 }
 
 #[test]
