@@ -76,7 +76,7 @@ impl App {
         let http = http::client()?;
         Ok(Self(Arc::new(Parts {
             db: Pool::new(&config)?,
-            hasher: Hasher::new(hashing(&config.truegate)),
+            hasher: Hasher::new(hashing(&config.truegate)?),
             templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),
             keys,
@@ -89,17 +89,22 @@ impl App {
     }
 }
 
-fn hashing(config: &Truegate) -> hasher::Settings {
+fn hashing(config: &Truegate) -> anyhow::Result<hasher::Settings> {
     let scheme = match config.password_hash {
         PasswordHash::Argon2id => Scheme::Argon2id {
             memory: config.argon2_memory_kib,
             passes: config.argon2_iterations,
+            lanes: config.argon2_lanes,
         },
         PasswordHash::Bcrypt => Scheme::BCRYPT,
     };
-    hasher::Settings {
+    scheme
+        .check()
+        .map_err(anyhow::Error::msg)
+        .context("TRUEGATE_ARGON2_*")?;
+    Ok(hasher::Settings {
         scheme,
         threads: config.hash_threads,
         queue: config.hash_queue,
-    }
+    })
 }

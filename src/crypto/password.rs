@@ -16,12 +16,14 @@ pub use strength::{MAX_LENGTH, Rules, TOO_LONG, Weak, check_strength};
 /// How new hashes are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// argon2id with one lane.
+    /// argon2id.
     Argon2id {
-        /// KiB, at least 8.
+        /// KiB, at least 8 per lane.
         memory: u32,
         /// Passes over the memory, at least 1.
         passes: u32,
+        /// Parts of the memory that others might fill at the same time; here they come one after the other.
+        lanes: u32,
     },
     /// bcrypt with 2^cost rounds, 4 to 15.
     Bcrypt {
@@ -35,6 +37,7 @@ impl Scheme {
     pub const ARGON2ID: Self = Self::Argon2id {
         memory: 19_456,
         passes: 2,
+        lanes: 1,
     };
     /// What GoTrue makes its own hashes with.
     pub const BCRYPT: Self = Self::Bcrypt { cost: 10 };
@@ -45,19 +48,23 @@ impl Scheme {
             Self::Argon2id {
                 memory: kib,
                 passes,
-            } => argon2::create(argon2::Cost::id(kib, passes), password, memory),
+                lanes,
+            } => argon2::create(argon2::Cost::id(kib, passes, lanes), password, memory),
             Self::Bcrypt { cost } => Ok(bcrypt::create(cost, password)),
         }
+    }
+
+    /// Whether hashes of this scheme could be verified: the limits are those of [`PasswordHash::parse`].
+    pub fn check(self) -> Result<(), &'static str> {
+        PasswordHash::parse(&self.unusable()).map(drop)
     }
 
     /// Whether `stored` should be replaced at the next sign-in: another family, or less work than this.
     #[must_use]
     pub fn outdates(self, stored: Work) -> bool {
-        match (self, stored) {
-            (Self::Argon2id { memory, passes }, Work::Argon2(cost)) => {
-                !cost.is_at_least(argon2::Cost::id(memory, passes))
-            }
-            (Self::Bcrypt { cost }, Work::Bcrypt { cost: stored }) => stored < cost,
+        match (self.work(), stored) {
+            (Work::Argon2(wanted), Work::Argon2(cost)) => !cost.is_at_least(wanted),
+            (Work::Bcrypt { cost }, Work::Bcrypt { cost: stored }) => stored < cost,
             _ => true,
         }
     }
@@ -66,7 +73,11 @@ impl Scheme {
     #[must_use]
     pub const fn work(self) -> Work {
         match self {
-            Self::Argon2id { memory, passes } => Work::Argon2(argon2::Cost::id(memory, passes)),
+            Self::Argon2id {
+                memory,
+                passes,
+                lanes,
+            } => Work::Argon2(argon2::Cost::id(memory, passes, lanes)),
             Self::Bcrypt { cost } => Work::Bcrypt { cost },
         }
     }

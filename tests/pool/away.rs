@@ -74,7 +74,7 @@ async fn away_is_told_at_once_and_back_is_used_at_once() {
             // It is working when others see it.
             let mut other = take(pool).await;
             let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(500)%' AND state = 'active'";
-            while ask(&mut other, sleeps).await < "2".to_owned() {}
+            while ask(&mut other, sleeps).await.as_str() < "2" {}
             drop(other);
             stop(postgres.take().unwrap()).await;
         };

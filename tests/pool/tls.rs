@@ -90,6 +90,7 @@ fn refused(reached: Result<bool, String>, because: &str) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "each server is started once")]
 async fn each_mode_means_what_it_means_in_libpq() {
     let dir = directory();
     let port = free_port();

@@ -6,6 +6,7 @@ use super::*;
 const CHEAP: Scheme = Scheme::Argon2id {
     memory: 8,
     passes: 1,
+    lanes: 1,
 };
 
 fn hasher(threads: usize, queue: usize) -> Hasher {

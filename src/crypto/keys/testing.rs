@@ -27,7 +27,7 @@ pub fn rsa(alg: &str) -> Value {
     })
 }
 
-/// A fresh key for ES256, ES512 or EdDSA.
+/// A fresh key for ES256, ES512 or `EdDSA`.
 pub fn fresh(alg: &str) -> Value {
     let common = |kty: &str, crv: &str, x: &[u8], d: &[u8]| {
         json!({ "kty": kty, "crv": crv, "kid": alg.to_lowercase(), "alg": alg, "key_ops": ["sign", "verify"],

@@ -113,6 +113,7 @@ fn a_key_without_alg_follows_from_its_type() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn faults_are_named_without_the_key() {
     let with = |mut jwk: Value, field: &str, value: Value| {
         jwk[field] = value;

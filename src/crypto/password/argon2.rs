@@ -61,13 +61,13 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// argon2id with one lane.
-    pub(super) const fn id(memory: u32, passes: u32) -> Self {
+    /// argon2id.
+    pub(super) const fn id(memory: u32, passes: u32, lanes: u32) -> Self {
         Self {
             hybrid: true,
             memory,
             passes,
-            lanes: 1,
+            lanes,
         }
     }
 

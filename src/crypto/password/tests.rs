@@ -44,6 +44,7 @@ fn new_hashes_verify_in_the_form_gotrue_reads() {
             Scheme::Argon2id {
                 memory: 8,
                 passes: 1,
+                lanes: 1,
             },
             "$argon2id$v=19$m=8,t=1,p=1$",
             93,
@@ -86,10 +87,12 @@ fn memory_left_by_another_password_does_not_matter() {
     let small = Scheme::Argon2id {
         memory: 8,
         passes: 1,
+        lanes: 1,
     };
     let large = Scheme::Argon2id {
         memory: 300,
         passes: 3,
+        lanes: 1,
     };
     let (a, b) = (
         small.hash(b"a", &mut memory).unwrap(),
@@ -105,7 +108,14 @@ fn memory_left_by_another_password_does_not_matter() {
 #[test]
 fn schemes_replace_what_is_older() {
     let work = |stored: &str| PasswordHash::parse(stored).unwrap().work();
-    let argon2 = |memory, passes| Scheme::Argon2id { memory, passes }.work();
+    let argon2 = |memory, passes| {
+        Scheme::Argon2id {
+            memory,
+            passes,
+            lanes: 1,
+        }
+        .work()
+    };
     for stored in IMPORTED {
         assert!(Scheme::ARGON2ID.outdates(work(stored)));
     }
@@ -122,6 +132,43 @@ fn schemes_replace_what_is_older() {
 }
 
 #[test]
+fn a_scheme_that_could_not_be_verified_is_told() {
+    let argon2id = |memory, passes, lanes| {
+        Scheme::Argon2id {
+            memory,
+            passes,
+            lanes,
+        }
+        .check()
+    };
+    assert_eq!(
+        (Scheme::ARGON2ID.check(), Scheme::BCRYPT.check()),
+        (Ok(()), Ok(()))
+    );
+    assert_eq!(argon2id(64, 2, 8), Ok(()));
+    for (memory, passes, lanes) in [
+        (64, 2, 9),
+        (64, 21, 1),
+        (2 << 20, 1, 1),
+        (1 << 20, 5, 1),
+        (1024, 1, 17),
+        (64, 0, 1),
+        (64, 1, 0),
+    ] {
+        assert!(argon2id(memory, passes, lanes).is_err());
+    }
+    let hash = Scheme::Argon2id {
+        memory: 64,
+        passes: 1,
+        lanes: 4,
+    }
+    .hash(b"x", &mut Memory::default())
+    .unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=4$") && fits(&hash, "x"));
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn attack_068_hostile_hashes_are_refused_unhashed() {
     let salt = "c29tZXNhbHQ$qqSCqQPLbO7RKU+qFwvGng";
     let argon2 = [

@@ -11,12 +11,16 @@ impl Scheme {
     #[must_use]
     pub fn unusable(self) -> String {
         match self {
-            Self::Argon2id { memory, passes } => {
+            Self::Argon2id {
+                memory,
+                passes,
+                lanes,
+            } => {
                 let (salt, hash) = (
                     STANDARD_NO_PAD.encode(generate::<16>()),
                     STANDARD_NO_PAD.encode(generate::<32>()),
                 );
-                format!("$argon2id$v=19$m={memory},t={passes},p=1${salt}${hash}")
+                format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}")
             }
             Self::Bcrypt { cost } => {
                 const ALPHABET: &[u8; 64] =

@@ -95,7 +95,7 @@ fn attack_049_anything_else_is_no_token() {
             .map(String::as_str),
     );
     for token in bad {
-        assert_eq!(RefreshToken::parse(token), None, "{:.80}", token);
+        assert_eq!(RefreshToken::parse(token), None, "{token:.80}");
     }
 }
 

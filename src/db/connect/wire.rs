@@ -343,7 +343,7 @@ mod tests {
         far.write_all(&[message(b'R', b"\0\0\0\0"), message(b'Z', b"I")].concat())
             .await
             .unwrap();
-        wire.read(&mut buffer).await.unwrap();
+        assert!(wire.read(&mut buffer).await.unwrap() > 0);
         assert!(health.is_idle());
         let asked = [
             message(b'P', b"..S"),
@@ -359,13 +359,13 @@ mod tests {
             far.write_all(&[message(b'D', b"Z"), message(b'Z', b"I")].concat())
                 .await
                 .unwrap();
-            wire.read(&mut buffer).await.unwrap();
+            assert!(wire.read(&mut buffer).await.unwrap() > 0);
             assert_eq!(health.is_idle(), idle);
         }
         wire.write_all(&message(b'Q', b"begin\0")).await.unwrap();
         assert!(!health.is_idle());
         far.write_all(&message(b'Z', b"T")).await.unwrap();
-        wire.read(&mut buffer).await.unwrap();
+        assert!(wire.read(&mut buffer).await.unwrap() > 0);
         assert!(!health.is_idle(), "a transaction is open");
     }
 
