@@ -204,7 +204,8 @@ fn a_browser_page_signs_up_follows_the_mail_and_signs_in() {
     let mut mail = serde_json::Value::Null;
     wait_until("the mail arrives", || {
         let (_, found) = ask(inbox, "/api/v1/search?query=to:alice@example.com");
-        mail = serde_json::from_str::<serde_json::Value>(&found).unwrap()["messages"][0].take();
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        mail = found["messages"][0].clone();
         !mail.is_null()
     });
     let link = mail["Link"].as_str().unwrap();
