@@ -31,9 +31,6 @@ mod request_line;
 
 pub use listener::listen;
 
-/// The longest request body, as GoTrue's (`api/api.go`): 1 MiB.
-pub const MAX_BODY: usize = 1 << 20;
-
 /// How long requests under way may take to end once the server is told to stop.
 const DRAIN: Duration = Duration::from_mins(1);
 

@@ -1,15 +1,13 @@
 //! Signing in with a link or code sent by mail; who is new is signed up.
 
-use diesel_async::AsyncConnection;
 use serde_json::{Map, Value};
 
 use super::mailing::{self, Purpose};
 use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
-use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
+use crate::error::{Code, Context, Result, bad_request, unprocessable};
 use crate::models::amr_claim::Method;
-use crate::models::audit_log_entry::{Action, Actor};
-use crate::models::flow_state::FlowState;
+use crate::models::audit_log_entry::Action;
 use crate::models::user::User;
 
 /// What somebody who wants a link or a code sends.
@@ -120,52 +118,17 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
         user = find(app, client, &params.email).await?;
     }
     let user = user.ok_or_else(signup::gone)?;
-
-    let stationery = mailing::prepare(app, Purpose::MagicLink, user.email()).await?;
-    let now = app.clock.now();
-    let mut conn = app.db.get().await?;
-    conn.transaction::<_, Error, _>(async |tx| {
-        let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
-        let before = user.clone();
-        if let Some(challenge) = &challenge {
-            FlowState::begin(
-                tx,
-                user.id,
-                Method::MagicLink.as_str(),
-                Method::MagicLink,
-                challenge,
-                now,
-            )
-            .await?;
-        }
-        app.audit(
-            tx,
-            Actor::User(&user),
-            Action::UserRecoveryRequested,
-            None,
-            now,
-        )
-        .await?;
-        mailing::send_code(
-            app,
-            tx,
-            client,
-            &stationery,
-            Purpose::MagicLink,
-            &mut user,
-            challenge.is_some(),
-        )
-        .await?;
-        user.save(tx, &before, now)
-            .await
-            .public("Error sending magic link email")
-    })
-    .await?;
-    drop(conn);
-    stationery
-        .post(app)
-        .await
-        .public("Error sending magic link email")
+    mailing::send_asked(
+        app,
+        client,
+        &user,
+        Purpose::MagicLink,
+        Action::UserRecoveryRequested,
+        challenge
+            .as_ref()
+            .map(|challenge| (Method::MagicLink, challenge)),
+    )
+    .await
 }
 
 /// May links be sent at all? Asked before the body is read.

@@ -20,6 +20,10 @@ use crate::models::user::User;
 use crate::outside::templates::{Rendered, Template};
 use crate::urls::percent::{self, Part};
 
+mod asked;
+
+pub use asked::send_asked;
+
 /// What a mail with a code is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::crypto::otp;
 use crate::error::{Code, Context, Error, Result, unprocessable};
-use crate::models::audit_log_entry::{Action, Actor};
+use crate::models::audit_log_entry::Action;
 use crate::models::one_time_token::OneTimeToken;
 use crate::models::user::User;
 
@@ -35,40 +35,8 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
         }
         _ => {}
     }
-    let stationery = mailing::prepare(app, Purpose::Reauthentication, user.email()).await?;
-    let now = app.clock.now();
-    let mut conn = app.db.get().await?;
-    conn.transaction::<_, Error, _>(async |tx| {
-        let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
-        let before = user.clone();
-        app.audit(
-            tx,
-            Actor::User(&user),
-            Action::UserReauthenticateRequested,
-            None,
-            now,
-        )
-        .await?;
-        mailing::send_code(
-            app,
-            tx,
-            client,
-            &stationery,
-            Purpose::Reauthentication,
-            &mut user,
-            false,
-        )
-        .await?;
-        user.save(tx, &before, now)
-            .await
-            .public("Error sending reauthentication email")
-    })
-    .await?;
-    drop(conn);
-    stationery
-        .post(app)
-        .await
-        .public("Error sending reauthentication email")
+    let action = Action::UserReauthenticateRequested;
+    mailing::send_asked(app, client, user, Purpose::Reauthentication, action, None).await
 }
 
 /// Spends a nonce. A right one is spent even when the act that needed it is refused afterwards.

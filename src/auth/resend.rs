@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::crypto::pkce::Challenge;
 use crate::error::{Code, Context, Error, Result, bad_request};
 use crate::models::amr_claim::Method;
-use crate::models::audit_log_entry::{Action, Actor};
+use crate::models::audit_log_entry::Action;
 use crate::models::flow_state::FlowState;
 use crate::models::user::User;
 
@@ -51,7 +51,17 @@ pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<()> {
     };
     match params.kind.as_str() {
         "signup" if !user.is_confirmed() => {
-            send_confirmation(app, client, user, challenge.as_ref()).await
+            mailing::send_asked(
+                app,
+                client,
+                &user,
+                Purpose::Confirmation,
+                Action::UserConfirmationRequested,
+                challenge
+                    .as_ref()
+                    .map(|challenge| (Method::EmailSignup, challenge)),
+            )
+            .await
         }
         "email_change" if !user.email_change.is_empty() => {
             send_email_change(app, client, user, challenge.as_ref()).await
@@ -92,62 +102,6 @@ async fn find(app: &App, client: &Client, params: &Params) -> Result<Option<User
         }
     };
     found.public("Unable to process request")
-}
-
-async fn send_confirmation(
-    app: &App,
-    client: &Client,
-    user: User,
-    challenge: Option<&Challenge<'_>>,
-) -> Result<()> {
-    let stationery = mailing::prepare(app, Purpose::Confirmation, user.email()).await?;
-    let now = app.clock.now();
-    let mut conn = app.db.get().await?;
-    conn.transaction::<_, Error, _>(async |tx| {
-        let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
-        if user.is_confirmed() {
-            return Ok(());
-        }
-        let before = user.clone();
-        app.audit(
-            tx,
-            Actor::User(&user),
-            Action::UserConfirmationRequested,
-            None,
-            now,
-        )
-        .await?;
-        if let Some(challenge) = challenge {
-            FlowState::begin(
-                tx,
-                user.id,
-                Method::EmailSignup.as_str(),
-                Method::EmailSignup,
-                challenge,
-                now,
-            )
-            .await?;
-        }
-        mailing::send_code(
-            app,
-            tx,
-            client,
-            &stationery,
-            Purpose::Confirmation,
-            &mut user,
-            challenge.is_some(),
-        )
-        .await?;
-        user.save(tx, &before, now)
-            .await
-            .public("Error sending confirmation email")
-    })
-    .await?;
-    drop(conn);
-    stationery
-        .post(app)
-        .await
-        .public("Error sending confirmation email")
 }
 
 async fn send_email_change(

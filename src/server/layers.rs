@@ -12,8 +12,8 @@ use http::{HeaderName, Uri};
 use http_body_util::Limited;
 use hyper::body::Body as _;
 
-use super::MAX_BODY;
 use crate::error;
+use crate::web::body::MAX_BYTES;
 use crate::web::request_id::{RequestId, SB_REQUEST_ID};
 
 /// Takes the prefix off paths that have it; others stay.
@@ -89,7 +89,7 @@ pub fn limit_body(request: Request) -> Request {
     if request.body().is_end_stream() {
         return request;
     }
-    request.map(|body| Body::new(Limited::new(body, MAX_BODY)))
+    request.map(|body| Body::new(Limited::new(body, MAX_BYTES)))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::error::{self, Code};
+use crate::web::body::MAX_BYTES;
 
 struct Server {
     address: std::net::SocketAddr,
@@ -166,10 +167,10 @@ async fn bodies_end_at_the_cap() {
         );
         [head.into_bytes(), vec![b'a'; length]].concat()
     };
-    assert!(server.say(&post(MAX_BODY)).await.ends_with("1048576"));
+    assert!(server.say(&post(MAX_BYTES)).await.ends_with("1048576"));
     assert!(
         server
-            .say(&post(MAX_BODY + 1))
+            .say(&post(MAX_BYTES + 1))
             .await
             .ends_with("length limit exceeded")
     );

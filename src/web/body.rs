@@ -18,7 +18,7 @@ use crate::urls::query::Pairs;
 pub use decode::{Decoder, Member, Mismatch, Params, is_named};
 use syntax::SyntaxError;
 
-/// The longest body that is read, in bytes.
+/// The longest body that is read, in bytes, as GoTrue's (`api/api.go`).
 pub const MAX_BYTES: usize = 1 << 20;
 
 /// Declares the parameters of a request: a struct with the names and types that GoTrue's has, since both stand in
