@@ -12,7 +12,10 @@ use crate::config::{Config, PasswordHash, Truegate};
 use crate::crypto::hasher::{self, Hasher};
 use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
-use crate::db::Pool;
+use crate::crypto::refresh_token::SignedToken;
+use crate::db::{Batch, Pool};
+use crate::models::refresh_token::{Exchange, Exchanged, Stored};
+use crate::models::session::{Bearer, Named};
 use crate::outside::http;
 use crate::outside::templates::Templates;
 use crate::web::limits::Limits;
@@ -30,6 +33,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Connections to Postgres.
     pub db: Pool,
+    /// Finds whom bearer tokens name.
+    pub bearers: Batch<Named, Option<Bearer>>,
+    /// Exchanges version 1 refresh tokens that nothing speaks against.
+    pub stored_tokens: Batch<Exchange<Stored>, Option<Exchanged>>,
+    /// The same for version 2.
+    pub signed_tokens: Batch<Exchange<SignedToken>, Option<Exchanged>>,
     /// Signs and verifies tokens.
     pub keys: Keys,
     /// Hashes passwords on threads of its own.
@@ -74,8 +83,13 @@ impl App {
         let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list)
             .map_err(anyhow::Error::msg)?;
         let http = http::client()?;
+        let db = Pool::new(&config)?;
+        let batch = config.truegate.batch;
         Ok(Self(Arc::new(Parts {
-            db: Pool::new(&config)?,
+            bearers: Batch::new(db.clone(), Bearer::find, batch),
+            stored_tokens: Batch::new(db.clone(), Exchange::<Stored>::all, batch),
+            signed_tokens: Batch::new(db.clone(), Exchange::<SignedToken>::all, batch),
+            db,
             hasher: Hasher::new(hashing(&config.truegate)?),
             templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),

@@ -131,11 +131,15 @@ impl SourceArgs {
     }
 }
 
+/// Half of the cores serve requests, or as many as `TOKIO_WORKER_THREADS` says: the others are for hashing and for
+/// Postgres, and a request that stays on one core costs less than one that is passed around.
 fn server() -> Result<Runtime> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")
+    let mut builder = Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        builder.worker_threads(cores.div_ceil(2));
+    }
+    builder.enable_all().build().context("starting the runtime")
 }
 
 fn single() -> Result<Runtime> {

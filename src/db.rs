@@ -1,5 +1,6 @@
 //! The database: pool, migrations, schema, and a private Postgres for `dev` and tests.
 
+mod batch;
 mod connect;
 pub mod enums;
 pub mod migrations;
@@ -9,6 +10,7 @@ pub mod schema;
 mod statement;
 mod target;
 
+pub use batch::{Batch, in_order};
 pub use pool::{Pool, PooledConn};
 pub use statement::statement;
 

@@ -3,4 +3,5 @@
 mod attacks;
 mod hostile;
 mod races;
+mod refresh;
 mod roundtrips;

@@ -8,6 +8,7 @@ use truegate::db::{Conn, Pool, PooledConn};
 use truegate::error::Error;
 
 mod away;
+mod batch;
 mod sessions;
 mod tls;
 

@@ -1,24 +1,40 @@
 //! Writing and reading the audit log.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Context, Result};
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
+use crate::models::user::User;
 
 impl App {
     /// Logs each entry, and gives back those that belong into the database: all, or none where that is switched off.
     #[must_use]
     pub fn audited<const N: usize>(&self, entries: [AuditLogEntry; N]) -> Vec<AuditLogEntry> {
-        for entry in &entries {
-            tracing::info!(auth_audit_event = %entry.payload, audit_log_id = %entry.id, ip_address = entry.ip_address, "audit_event");
-        }
+        entries.iter().for_each(log);
         if self.config.audit_log.disable_postgres {
             Vec::new()
         } else {
             entries.into()
+        }
+    }
+
+    /// Logs what a user did and a statement of many has written into the database.
+    pub fn log_audit(
+        &self,
+        user: &User,
+        actions: impl Iterator<Item = (Uuid, Action)>,
+        now: Timestamp,
+    ) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        for (id, action) in actions {
+            let entry = AuditLogEntry::new(Actor::User(user), action, None, "", now);
+            log(&AuditLogEntry { id, ..entry });
         }
     }
 
@@ -36,6 +52,10 @@ impl App {
         }
         Ok(())
     }
+}
+
+fn log(entry: &AuditLogEntry) {
+    tracing::info!(auth_audit_event = %entry.payload, audit_log_id = %entry.id, ip_address = entry.ip_address, "audit_event");
 }
 
 /// A page of the log.

@@ -1,18 +1,20 @@
 //! Who is calling: a user with a bearer token, or an administrator.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::crypto::jwt::BearerClaims;
-use crate::error::{Code, Context, Error, Result, UNEXPECTED_FAILURE, bad_request, forbidden};
-use crate::models::session::{Lifetime, Session};
+use crate::error::{Code, Error, Result, bad_request, forbidden};
+use crate::models::session::{Lifetime, Named, Session};
 use crate::models::user::User;
 
 /// A user who calls, proven by a token.
 #[derive(Debug)]
 pub struct Bearer {
     /// What the token says.
-    pub claims: BearerClaims,
+    pub claims: Arc<BearerClaims>,
     /// Whose it is.
     pub user: User,
     /// The session it names; none for tokens without `session_id`.
@@ -27,7 +29,7 @@ pub struct Admin {
 }
 
 /// Reads a token and checks its signature and times; says nothing about the user.
-pub fn verify(app: &App, token: &str) -> Result<BearerClaims> {
+pub fn verify(app: &App, token: &str) -> Result<Arc<BearerClaims>> {
     app.keys.verify(token, app.clock.now()).map_err(|error| {
         forbidden(
             Code::BadJwt,
@@ -41,16 +43,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Bearer> {
     let claims = verify(app, token)?;
     let user_id = subject(&claims)?;
     let session_id = session_id(&claims)?;
-    let mut conn = app.db.get().await?;
-    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, session_id)
-        .await
-        .public(UNEXPECTED_FAILURE)?
-    else {
-        return Err(forbidden(
-            Code::UserNotFound,
-            "User from sub claim in JWT does not exist",
-        ));
-    };
+    let (user, session) = find(app, user_id, session_id).await?;
     if session_id.is_some() && session.is_none() {
         return Err(forbidden(
             Code::SessionNotFound,
@@ -74,17 +67,12 @@ pub async fn administer(app: &App, token: &str) -> Result<Admin> {
         return Err(forbidden(Code::NotAdmin, "User not allowed"));
     }
     let Some(session_id) = session_id(&claims)? else {
-        return Ok(Admin { role: claims.role });
+        return Ok(Admin {
+            role: claims.role.clone(),
+        });
     };
     let user_id = subject(&claims)?;
-    let mut conn = app.db.get().await?;
-    let Some((user, session)) = Session::find_bearer(&mut conn, user_id, Some(session_id)).await?
-    else {
-        return Err(forbidden(
-            Code::UserNotFound,
-            "User from sub claim in JWT does not exist",
-        ));
-    };
+    let (user, session) = find(app, user_id, Some(session_id)).await?;
     let Some(session) = session else {
         return Err(forbidden(
             Code::SessionNotFound,
@@ -103,7 +91,27 @@ pub async fn administer(app: &App, token: &str) -> Result<Admin> {
             "Session is no longer valid",
         ));
     }
-    Ok(Admin { role: claims.role })
+    Ok(Admin {
+        role: claims.role.clone(),
+    })
+}
+
+async fn find(
+    app: &App,
+    user_id: Uuid,
+    session_id: Option<Uuid>,
+) -> Result<(User, Option<Session>)> {
+    let named = Named {
+        user_id,
+        session_id,
+    };
+    match app.bearers.ask(named).await? {
+        Some(bearer) => Ok((bearer.user, bearer.session)),
+        None => Err(forbidden(
+            Code::UserNotFound,
+            "User from sub claim in JWT does not exist",
+        )),
+    }
 }
 
 /// How long sessions may live, by configuration.

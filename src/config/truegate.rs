@@ -31,6 +31,8 @@ settings! {
         migration_database_url: Option<SecretString> = "",
         /// How long a request waits for a connection to the database before it is answered 503.
         db_wait: Duration = "2s",
+        /// Requests of one kind that wait at the same time share one statement; false: each has its own.
+        batch: bool = "true",
         /// Answers wait until the relay has taken the mail, and tell its refusal, as GoTrue's do.
         mail_wait: bool = "false",
         /// How often sending one mail is tried.

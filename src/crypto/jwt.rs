@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::error::Unspecified;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,9 +22,11 @@ use super::keys::{Algorithm, Keys};
 
 mod claims;
 mod header;
+mod verified;
 
 use claims::Received;
 use header::Header;
+pub(super) use verified::Verified;
 
 /// The claims of an access token, in GoTrue's order (internal/tokens, `AccessTokenClaims`).
 #[derive(Debug, Clone, Serialize)]
@@ -92,10 +95,28 @@ pub struct BearerClaims {
     pub aal: String,
     /// When the token ends, in Unix seconds.
     pub exp: Option<i64>,
+    /// When it begins.
+    pub nbf: Option<i64>,
     /// Whether the user is an anonymous one.
     pub is_anonymous: bool,
     /// The OAuth client of the session.
     pub client_id: String,
+}
+
+impl BearerClaims {
+    /// Whether the token is valid at `now`.
+    fn check(&self, now: Timestamp) -> Result<(), VerifyError> {
+        // Both are whole seconds, so the fraction of `now` cannot matter.
+        let now = now.timestamp();
+        let expired = self.exp.is_some_and(|exp| now >= exp);
+        let early = self.nbf.is_some_and(|nbf| now < nbf);
+        match (expired, early) {
+            (true, true) => Err(VerifyError::NeverValid),
+            (true, false) => Err(VerifyError::Expired),
+            (false, true) => Err(VerifyError::NotYetValid),
+            (false, false) => Ok(()),
+        }
+    }
 }
 
 /// Why a bearer token is refused, in the words of GoTrue's library (golang-jwt v5).
@@ -149,7 +170,23 @@ impl Keys {
 
     /// Checks a bearer token: form, algorithm, key, signature, and `exp` and `nbf` where present, without leeway.
     /// `iss`, `aud` and `iat` are not judged here, as in GoTrue.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<BearerClaims, VerifyError> {
+    ///
+    /// A token that was verified before is only asked for its times.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<BearerClaims>, VerifyError> {
+        let digest = verified::digest_of(token);
+        let claims = match self.verified.get(&digest) {
+            Some(claims) => claims,
+            None => {
+                let claims = Arc::new(self.verify_signature(token)?);
+                self.verified.remember(digest, &claims);
+                claims
+            }
+        };
+        claims.check(now)?;
+        Ok(claims)
+    }
+
+    fn verify_signature(&self, token: &str) -> Result<BearerClaims, VerifyError> {
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -181,7 +218,7 @@ impl Keys {
         if !key.accepts(message.as_bytes(), &signature) {
             return Err(VerifyError::BadSignature(mismatch(algorithm).into()));
         }
-        claims.at(now)
+        Ok(claims.into())
     }
 }
 

@@ -16,6 +16,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::jwt::Verified;
+
 mod algorithm;
 mod jwk;
 
@@ -36,6 +38,8 @@ pub struct Keys {
     /// The `alg` values taken from callers.
     valid_methods: Vec<String>,
     jwks: Jwks,
+    /// Tokens that these keys have verified.
+    pub(super) verified: Verified,
 }
 
 /// The public halves, as `/.well-known/jwks.json` serves them.
@@ -124,6 +128,7 @@ impl Keys {
                 body: Bytes::from(body),
                 etag,
             },
+            verified: Verified::default(),
         })
     }
 

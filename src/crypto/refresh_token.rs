@@ -77,10 +77,22 @@ impl SignedToken {
             .into()
     }
 
+    /// What is signed.
+    #[must_use]
+    pub fn message(&self) -> Vec<u8> {
+        message(self.session_id, self.counter)
+    }
+
+    /// The signature, shortened.
+    #[must_use]
+    pub fn tag(&self) -> &[u8; TAG] {
+        &self.tag
+    }
+
     /// The text that the client keeps.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut bytes = message(self.session_id, self.counter);
+        let mut bytes = self.message();
         bytes.extend(self.tag);
         let checksum = digest(&SHA256, &bytes);
         bytes.extend(checksum.as_ref().iter().take(CHECKSUM));

@@ -168,14 +168,15 @@ impl managed::Manager for Manager {
     type Error = anyhow::Error;
 
     async fn create(&self) -> anyhow::Result<Session> {
+        // Boxed, as it is rare and large: every request would carry room for it.
         let Opened {
             client,
             health,
             route,
-        } = self.connector.connect(self.limit).await?;
+        } = Box::pin(self.connector.connect(self.limit)).await?;
         if self.percentage > 0 {
-            self.share
-                .store(share(&client, self.percentage).await?, Ordering::Relaxed);
+            let share = Box::pin(share(&client, self.percentage)).await?;
+            self.share.store(share, Ordering::Relaxed);
         }
         let conn = AsyncPgConnection::try_from(client).await?;
         self.opened.notify_one();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 
 /// A way of authenticating (GoTrue's `AuthenticationMethod`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,7 @@ pub struct AmrClaim {
     /// The method's name.
     pub authentication_method: String,
     /// When it was last used.
+    #[serde(deserialize_with = "clock::deserialize")]
     pub updated_at: Timestamp,
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::db::{Conn, statement};
 
 /// A second factor without its secrets.
@@ -24,10 +24,13 @@ pub struct Factor {
     /// The number of a phone factor, digits without `+`.
     pub phone: Option<String>,
     /// When the row was made.
+    #[serde(deserialize_with = "clock::deserialize")]
     pub created_at: Timestamp,
     /// When the row was last written.
+    #[serde(deserialize_with = "clock::deserialize")]
     pub updated_at: Timestamp,
     /// When it was last challenged.
+    #[serde(deserialize_with = "clock::deserialize_option")]
     pub last_challenged_at: Option<Timestamp>,
     /// The authenticator model of a WebAuthn factor.
     pub web_authn_aaguid: Option<Uuid>,

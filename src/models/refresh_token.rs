@@ -3,23 +3,28 @@
 //! A refresh reads everything in one statement, decides, and writes in one statement that is guarded by what
 //! was read: when another request was quicker, nothing is written and the caller reads again.
 
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::sql_types::{
-    BigInt, Bool, Json, Jsonb, Nullable, Text, Timestamp as SqlTimestamp, Timestamptz,
-    Uuid as SqlUuid,
+    BigInt, Bool, Json, Nullable, Text, Timestamp as SqlTimestamp, Timestamptz, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::audit_log_entry::AuditLogEntry;
-use super::session::{Session, Written, audit_json, row, session_json};
-use super::user::{User, select_users};
-use crate::clock::Timestamp;
+use super::session::{Session, Written, audit_json, session_json};
+use super::user::{User, from_json, select_users};
+use crate::clock::{self, Timestamp};
 use crate::db::{Conn, statement};
 
+mod exchange;
+
+pub use exchange::{Exchange, Exchanged, Stored};
+
 /// A refresh token of version 1.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, FromSqlRow)]
 pub struct RefreshToken {
     /// Its row; children have higher ids than their parents.
     pub id: i64,
@@ -29,45 +34,34 @@ pub struct RefreshToken {
     #[serde(default)]
     pub revoked: bool,
     /// When it was last written: when it was revoked, if it is.
+    #[serde(deserialize_with = "clock::deserialize")]
     pub updated_at: Timestamp,
     /// The token it was exchanged for.
     pub parent: Option<String>,
 }
 
+impl FromSql<Json, Pg> for RefreshToken {
+    fn from_sql(column: PgValue<'_>) -> deserialize::Result<Self> {
+        from_json(&column)
+    }
+}
+
 /// Whose token it is, and what stands about it.
-#[derive(Debug)]
+#[derive(Debug, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Presented {
     /// Its user.
+    #[diesel(embed)]
     pub user: User,
     /// Its session; none for tokens older than sessions.
+    #[diesel(sql_type = Nullable<Json>)]
     pub session: Option<Session>,
     /// The row of a version 1 token.
+    #[diesel(sql_type = Nullable<Json>)]
     pub token: Option<RefreshToken>,
     /// The newest version 1 token of the session that is not revoked.
+    #[diesel(sql_type = Nullable<Json>)]
     pub active: Option<RefreshToken>,
-}
-
-#[derive(QueryableByName)]
-struct PresentedRow {
-    #[diesel(embed)]
-    user: User,
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    session: Option<serde_json::Value>,
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    token: Option<serde_json::Value>,
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    active: Option<serde_json::Value>,
-}
-
-impl PresentedRow {
-    fn read(self) -> QueryResult<Presented> {
-        Ok(Presented {
-            user: self.user,
-            session: row(self.session)?,
-            token: row(self.token)?,
-            active: row(self.active)?,
-        })
-    }
 }
 
 /// What a refresh notes on its session.
@@ -84,14 +78,14 @@ pub struct Visit<'a> {
 impl RefreshToken {
     /// Reads a version 1 token with its user, its session and the session's active token.
     pub async fn find(conn: &mut Conn, token: &str) -> QueryResult<Option<Presented>> {
-        let found: Option<PresentedRow> = statement(select_users!(
+        statement(select_users!(
             concat!(
                 ", ",
                 session_json!("s.id = (select r.session_id from refresh_tokens r where r.token = $1)"),
-                " as session, (select to_jsonb(x) from (select r.id, r.token, r.revoked, r.updated_at, r.parent from refresh_tokens r \
-                 where r.token = $1) x) as token, (select to_jsonb(x) from (select r.id, r.token, r.revoked, r.updated_at, r.parent \
+                " as session, (select json_build_array(r.id, r.token, r.revoked, r.updated_at, r.parent) from refresh_tokens r \
+                 where r.token = $1) as token, (select json_build_array(r.id, r.token, r.revoked, r.updated_at, r.parent) \
                  from refresh_tokens r where r.session_id = (select o.session_id from refresh_tokens o where o.token = $1) \
-                 and r.revoked is false order by r.id desc limit 1) x) as active"
+                 and r.revoked is false order by r.id desc limit 1) as active"
             ),
             "u.id = (select r.user_id::uuid from refresh_tokens r where r.token = $1) \
              and u.instance_id = '00000000-0000-0000-0000-000000000000'"
@@ -99,21 +93,19 @@ impl RefreshToken {
         .bind::<Text, _>(token)
         .get_result(conn)
         .await
-        .optional()?;
-        found.map(PresentedRow::read).transpose()
+        .optional()
     }
 
     /// Reads the session that a version 2 token names, with its user.
     pub async fn find_session(conn: &mut Conn, session_id: Uuid) -> QueryResult<Option<Presented>> {
-        let found: Option<PresentedRow> = statement(select_users!(
-            concat!(", ", session_json!("s.id = $1"), " as session, null::jsonb as token, null::jsonb as active"),
+        statement(select_users!(
+            concat!(", ", session_json!("s.id = $1"), " as session, null::json as token, null::json as active"),
             "u.id = (select o.user_id from sessions o where o.id = $1) and u.instance_id = '00000000-0000-0000-0000-000000000000'"
         ))
         .bind::<SqlUuid, _>(session_id)
         .get_result(conn)
         .await
-        .optional()?;
-        found.map(PresentedRow::read).transpose()
+        .optional()
     }
 
     /// Removes a token that is older than sessions and can never be refreshed.

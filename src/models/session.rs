@@ -1,7 +1,9 @@
 //! `sessions`: one sign-in on one device. Deleting a row deletes its refresh tokens.
 
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use std::time::Duration;
@@ -10,21 +12,24 @@ use uuid::Uuid;
 use super::amr_claim::{AmrClaim, Method};
 use super::audit_log_entry::AuditLogEntry;
 use super::factor::Factor;
-use super::user::{User, select_users};
-use crate::clock::Timestamp;
+use super::user::from_json;
+use crate::clock::{self, Timestamp};
 use crate::db::{Conn, statement};
+
+mod bearer;
+
+pub use bearer::{Bearer, Named};
 
 /// A session as a JSON column, by a condition on `s`.
 macro_rules! session_json {
     ($condition:literal) => {
         concat!(
-            "(select to_jsonb(x) from (select s.id, s.user_id, s.created_at, s.aal::text as aal, s.not_after, \
-             s.refreshed_at at time zone 'UTC' as refreshed_at, s.tag, s.oauth_client_id, s.refresh_token_hmac_key, \
-             s.refresh_token_counter, s.scopes, (select coalesce(jsonb_agg(a order by a.updated_at desc, a.authentication_method), '[]') \
-             from (select authentication_method, updated_at from mfa_amr_claims where session_id = s.id) a) as amr \
-             from sessions s where ",
+            "(select json_build_array(s.id, s.user_id, s.created_at, s.aal, s.not_after, s.refreshed_at at time zone 'UTC', s.tag, \
+             s.oauth_client_id, s.refresh_token_hmac_key, s.refresh_token_counter, s.scopes, (select coalesce(json_agg(json_build_array(\
+             a.authentication_method, a.updated_at) order by a.updated_at desc, a.authentication_method), '[]') \
+             from mfa_amr_claims a where a.session_id = s.id)) from sessions s where ",
             $condition,
-            ") x)"
+            ")"
         )
     };
 }
@@ -51,7 +56,7 @@ impl Aal {
 }
 
 /// A sign-in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, FromSqlRow)]
 #[expect(
     missing_docs,
     reason = "the columns of GoTrue's sessions table, in its words"
@@ -59,9 +64,12 @@ impl Aal {
 pub struct Session {
     pub id: Uuid,
     pub user_id: Uuid,
+    #[serde(deserialize_with = "clock::deserialize")]
     pub created_at: Timestamp,
     pub aal: Option<String>,
+    #[serde(deserialize_with = "clock::deserialize_option")]
     pub not_after: Option<Timestamp>,
+    #[serde(deserialize_with = "clock::deserialize_option")]
     pub refreshed_at: Option<Timestamp>,
     pub tag: Option<String>,
     pub oauth_client_id: Option<Uuid>,
@@ -71,6 +79,12 @@ pub struct Session {
     /// How it was authenticated, newest first.
     #[serde(default)]
     pub amr: Vec<AmrClaim>,
+}
+
+impl FromSql<Json, Pg> for Session {
+    fn from_sql(column: PgValue<'_>) -> deserialize::Result<Self> {
+        from_json(&column)
+    }
 }
 
 /// Why a session may not be refreshed.
@@ -165,56 +179,13 @@ impl Session {
     }
 }
 
-/// A bearer: a user, and the session the token names.
-#[derive(QueryableByName)]
-struct Bearer {
-    #[diesel(embed)]
-    user: User,
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    session: Option<serde_json::Value>,
-}
-
-/// Reads a JSON column that holds one row.
-pub(super) fn row<T: serde::de::DeserializeOwned>(
-    value: Option<serde_json::Value>,
-) -> QueryResult<Option<T>> {
-    value
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|error| diesel::result::Error::DeserializationError(error.into()))
-}
-
 impl Session {
-    /// The user of a token, and the session that the token names if that exists and is this user's.
-    pub async fn find_bearer(
-        conn: &mut Conn,
-        user_id: Uuid,
-        session_id: Option<Uuid>,
-    ) -> QueryResult<Option<(User, Option<Self>)>> {
-        let found: Option<Bearer> = statement(select_users!(
-            concat!(
-                ", ",
-                session_json!("s.id = $2 and s.user_id = u.id"),
-                " as session"
-            ),
-            "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000'"
-        ))
-        .bind::<SqlUuid, _>(user_id)
-        .bind::<Nullable<SqlUuid>, _>(session_id)
-        .get_result(conn)
-        .await
-        .optional()?;
-        found
-            .map(|Bearer { user, session }| Ok((user, row(session)?)))
-            .transpose()
-    }
-
     /// All sessions of a user.
     pub async fn of_user(conn: &mut Conn, user_id: Uuid) -> QueryResult<Vec<Self>> {
         #[derive(QueryableByName)]
         struct Row {
-            #[diesel(sql_type = Nullable<Jsonb>)]
-            session: Option<serde_json::Value>,
+            #[diesel(sql_type = Nullable<Json>)]
+            session: Option<Session>,
         }
         let rows: Vec<Row> = statement(concat!(
             "select ",
@@ -224,9 +195,7 @@ impl Session {
         .bind::<SqlUuid, _>(user_id)
         .load(conn)
         .await?;
-        rows.into_iter()
-            .filter_map(|Row { session }| row(session).transpose())
-            .collect()
+        Ok(rows.into_iter().filter_map(|row| row.session).collect())
     }
 }
 

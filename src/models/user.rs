@@ -1,7 +1,7 @@
 //! `users`: the account itself, loaded together with its identities and factors.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -16,18 +16,22 @@ mod columns;
 mod list;
 mod write;
 
-pub(super) use columns::{JsonObject, JsonRows};
+pub(super) use columns::{JsonObject, JsonRows, from_json};
 pub use list::{Listing, Page};
 
 /// GoTrue's rows all belong to this instance; look-ups by contact see no other.
 pub const INSTANCE: Uuid = Uuid::nil();
 
-/// Loads users whose row matches the given condition on `u`; more columns begin with a comma.
+/// Loads users whose row matches the given condition on `u`; more columns begin with a comma, and `u` may be joined
+/// to other tables.
 macro_rules! select_users {
     ($condition:expr) => {
         crate::models::user::select_users!("", $condition)
     };
     ($more_columns:expr, $condition:expr) => {
+        crate::models::user::select_users!($more_columns, from "users u", $condition)
+    };
+    ($more_columns:expr, from $tables:expr, $condition:expr) => {
         concat!(
             "select u.id, coalesce(u.aud, '') as aud, coalesce(u.role, '') as role, u.email, u.is_sso_user, u.encrypted_password, \
              u.email_confirmed_at, u.invited_at, u.phone, u.phone_confirmed_at, \
@@ -41,12 +45,16 @@ macro_rules! select_users {
              u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}') as raw_app_meta_data, \
              coalesce(u.raw_user_meta_data, '{}') as raw_user_meta_data, coalesce(u.created_at, 'epoch') as created_at, \
              coalesce(u.updated_at, u.created_at, 'epoch') as updated_at, u.banned_until, u.deleted_at, u.is_anonymous, \
-             (select jsonb_agg(i order by i.created_at, i.provider, i.id) from identities i where i.user_id = u.id) as identities, \
-             (select jsonb_agg(f order by f.created_at, f.id) from (select id, friendly_name, factor_type, status, phone, created_at, \
-              updated_at, last_challenged_at, web_authn_aaguid, last_webauthn_challenge_data from mfa_factors where user_id = u.id) f) \
+             (select json_agg(json_build_array(i.id, i.provider_id, i.user_id, i.identity_data, i.provider, i.last_sign_in_at, i.created_at, \
+               i.updated_at, i.email) order by i.created_at, i.provider, i.id) from identities i where i.user_id = u.id) as identities, \
+             (select json_agg(json_build_array(f.id, f.friendly_name, f.factor_type, f.status, f.phone, f.created_at, f.updated_at, \
+               f.last_challenged_at, f.web_authn_aaguid, f.last_webauthn_challenge_data) order by f.created_at, f.id) \
+               from mfa_factors f where f.user_id = u.id) \
              as factors",
             $more_columns,
-            " from users u where ",
+            " from ",
+            $tables,
+            " where ",
             $condition
         )
     };
@@ -129,9 +137,9 @@ pub struct User {
     pub deleted_at: Option<Timestamp>,
     #[diesel(sql_type = Bool)]
     pub is_anonymous: bool,
-    #[diesel(sql_type = Nullable<Jsonb>, deserialize_as = JsonRows<Identity>)]
+    #[diesel(sql_type = Nullable<Json>, deserialize_as = JsonRows<Identity>)]
     pub identities: Vec<Identity>,
-    #[diesel(sql_type = Nullable<Jsonb>, deserialize_as = JsonRows<Factor>)]
+    #[diesel(sql_type = Nullable<Json>, deserialize_as = JsonRows<Factor>)]
     pub factors: Vec<Factor>,
 }
 

@@ -7,8 +7,6 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::clock::Timestamp;
-
 use super::{BearerClaims, VerifyError};
 
 #[derive(Deserialize)]
@@ -37,30 +35,22 @@ impl<'a> Received<'a> {
             )
         })
     }
+}
 
-    /// The claims, if the token is valid at `now`.
-    pub(super) fn at(self, now: Timestamp) -> Result<BearerClaims, VerifyError> {
-        // Both are whole seconds, so the fraction of `now` cannot matter.
-        let now = now.timestamp();
-        let expired = self.exp.is_some_and(|Seconds(exp)| now >= exp);
-        let early = self.nbf.is_some_and(|Seconds(nbf)| now < nbf);
-        match (expired, early) {
-            (true, true) => return Err(VerifyError::NeverValid),
-            (true, false) => return Err(VerifyError::Expired),
-            (false, true) => return Err(VerifyError::NotYetValid),
-            (false, false) => {}
-        }
+impl<'a> From<Received<'a>> for BearerClaims {
+    fn from(received: Received<'a>) -> Self {
         let owned = |text: Option<Cow<'a, str>>| text.map(Cow::into_owned).unwrap_or_default();
-        Ok(BearerClaims {
-            sub: owned(self.sub),
-            aud: self.aud.map(|Audience(aud)| aud).unwrap_or_default(),
-            role: owned(self.role),
-            session_id: owned(self.session_id),
-            aal: owned(self.aal),
-            exp: self.exp.map(|Seconds(exp)| exp),
-            is_anonymous: self.is_anonymous.unwrap_or_default(),
-            client_id: owned(self.client_id),
-        })
+        Self {
+            sub: owned(received.sub),
+            aud: received.aud.map(|Audience(aud)| aud).unwrap_or_default(),
+            role: owned(received.role),
+            session_id: owned(received.session_id),
+            aal: owned(received.aal),
+            exp: received.exp.map(|Seconds(exp)| exp),
+            nbf: received.nbf.map(|Seconds(nbf)| nbf),
+            is_anonymous: received.is_anonymous.unwrap_or_default(),
+            client_id: owned(received.client_id),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! `jsonb` columns as Rust values.
+//! JSON columns as Rust values.
 
-use diesel::deserialize::FromSqlRow;
-use diesel::sql_types::{Jsonb, Nullable};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::sql_types::{Json, Jsonb, Nullable};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::models::identity::object;
@@ -10,11 +12,9 @@ use crate::models::identity::object;
 #[derive(FromSqlRow)]
 pub(in crate::models) struct JsonObject(Map<String, Value>);
 
-impl diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg> for JsonObject {
-    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let value =
-            <Value as diesel::deserialize::FromSql<Jsonb, diesel::pg::Pg>>::from_sql(bytes)?;
-        Ok(Self(object(value)))
+impl FromSql<Jsonb, Pg> for JsonObject {
+    fn from_sql(column: PgValue<'_>) -> deserialize::Result<Self> {
+        <Value as FromSql<Jsonb, Pg>>::from_sql(column).map(|value| Self(object(value)))
     }
 }
 
@@ -24,28 +24,18 @@ impl From<JsonObject> for Map<String, Value> {
     }
 }
 
-/// Rows of another table, aggregated into one `jsonb` column; NULL when there are none.
+/// Rows of another table, aggregated into one `json` column: an array of arrays, which hold the fields of `T` in their
+/// order. NULL when there are none.
 #[derive(FromSqlRow)]
 pub(in crate::models) struct JsonRows<T>(Vec<T>);
 
-impl<T: serde::de::DeserializeOwned> diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>
-    for JsonRows<T>
-{
-    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        // The first byte is the version of the binary jsonb format.
-        match bytes.as_bytes().split_first() {
-            Some((1, json)) => Ok(Self(serde_json::from_slice(json)?)),
-            _ => Err("not a jsonb value".into()),
-        }
+impl<T: DeserializeOwned> FromSql<Nullable<Json>, Pg> for JsonRows<T> {
+    fn from_sql(column: PgValue<'_>) -> deserialize::Result<Self> {
+        from_json(&column).map(Self)
     }
 
-    fn from_nullable_sql(
-        bytes: Option<diesel::pg::PgValue<'_>>,
-    ) -> diesel::deserialize::Result<Self> {
-        bytes.map_or_else(
-            || Ok(Self(Vec::new())),
-            <Self as diesel::deserialize::FromSql<Nullable<Jsonb>, diesel::pg::Pg>>::from_sql,
-        )
+    fn from_nullable_sql(column: Option<PgValue<'_>>) -> deserialize::Result<Self> {
+        column.map_or_else(|| Ok(Self(Vec::new())), Self::from_sql)
     }
 }
 
@@ -53,4 +43,11 @@ impl<T> From<JsonRows<T>> for Vec<T> {
     fn from(JsonRows(rows): JsonRows<T>) -> Self {
         rows
     }
+}
+
+/// Reads a row of another table from a `json` column: an array with the fields of `T` in their order.
+pub(in crate::models) fn from_json<T: DeserializeOwned>(
+    column: &PgValue<'_>,
+) -> deserialize::Result<T> {
+    Ok(serde_json::from_slice(column.as_bytes())?)
 }

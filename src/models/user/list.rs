@@ -44,7 +44,7 @@ macro_rules! list_users {
              u.reauthentication_sent_at, u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}') as raw_app_meta_data, \
              coalesce(u.raw_user_meta_data, '{}') as raw_user_meta_data, coalesce(u.created_at, 'epoch') as created_at, \
              coalesce(u.updated_at, u.created_at, 'epoch') as updated_at, u.banned_until, u.deleted_at, u.is_anonymous, \
-             null::jsonb as identities, null::jsonb as factors from users u \
+             null::json as identities, null::json as factors from users u \
              where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1 \
              and ($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%') ",
             $rest
