@@ -172,6 +172,7 @@ impl Config {
         config.db.settle(report);
         config.experimental.settle();
         config.external.settle();
+        config.index_worker.settle(environment);
         config.jwt.settle(report);
         config.mailer.settle(report);
         config.password.settle();

@@ -3,6 +3,7 @@
 mod batch;
 mod connect;
 pub mod enums;
+pub mod indexes;
 pub mod migrations;
 mod pool;
 pub mod private;

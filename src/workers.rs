@@ -6,6 +6,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 
 mod hashes;
+pub mod indexes;
 pub mod outbox;
 mod templates;
 
@@ -22,6 +23,7 @@ pub fn start(app: &App) -> Workers {
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(outbox::run(app.clone(), shutdown.clone()));
     tasks.spawn(hashes::run(app.clone(), shutdown.clone()));
+    tasks.spawn(indexes::run(app.clone(), shutdown.clone()));
     if app.config.mailer.template_reloading_enabled {
         tasks.spawn(templates::run(app.clone(), shutdown.clone()));
     }

@@ -9,6 +9,7 @@
 
 mod database {
     mod catalog;
+    mod indexes;
     mod migrations;
     mod rights;
     mod schema;

@@ -435,3 +435,18 @@ fn each_provider_has_its_switch() {
         );
     }
 }
+
+#[test]
+fn user_indexes_are_built_unless_gotrue_would_not() {
+    const ENSURE: &str = "GOTRUE_INDEX_WORKER_ENSURE_USER_SEARCH_INDEXES_EXIST";
+    const MOST: (&str, &str) = ("GOTRUE_INDEX_WORKER_MAX_USERS_THRESHOLD", "1000");
+    let told = |pairs| {
+        let worker = config(pairs).index_worker;
+        worker.is_on().then(|| worker.most_users())
+    };
+    assert_eq!(told(&[]), Some(None));
+    assert_eq!(told(&[(ENSURE, "false")]), None);
+    assert_eq!(told(&[MOST]), Some(Some(1000)));
+    assert_eq!(told(&[(ENSURE, "false"), MOST]), Some(Some(1000)));
+    assert_eq!(told(&[(ENSURE, "true"), MOST]), Some(None));
+}

@@ -27,7 +27,7 @@ settings! {
         hash_queue: usize = "0",
         /// The API is served below this path, too, such as /auth/v1.
         path_prefix: Option<String> = "",
-        /// URL for migrations and LISTEN, where the other one leads to a pooler.
+        /// URL for migrations and for building indexes, where the other one leads to a pooler.
         migration_database_url: Option<SecretString> = "",
         /// How long a request waits for a connection to the database before it is answered 503.
         db_wait: Duration = "2s",

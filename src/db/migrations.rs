@@ -192,7 +192,8 @@ async fn ledger(client: &Client, table: &str) -> Result<BTreeSet<String>, PgErro
     }
 }
 
-async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, PgError> {
+/// What a statement without parameters answers, as text.
+pub(super) async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, PgError> {
     let messages = client.simple_query(sql).await?;
     Ok(messages
         .into_iter()

@@ -40,7 +40,7 @@ struct Inner {
     pool: managed::Pool<Manager>,
     /// How long a request waits for a connection.
     wait: Duration,
-    /// For migrations.
+    /// For migrations and indexes.
     direct: Connector,
     reaper: Reaper,
     reaping: OnceLock<Option<JoinHandle<()>>>,
@@ -118,8 +118,8 @@ impl Pool {
         Ok(PooledConn(conn))
     }
 
-    /// Opens a connection of its own, to `TRUEGATE_MIGRATION_DATABASE_URL` where there is one: for migrations, which
-    /// a pooler may not carry.
+    /// Opens a connection of its own, to `TRUEGATE_MIGRATION_DATABASE_URL` where there is one: for migrations and
+    /// indexes, which a pooler may not carry.
     pub async fn direct(&self) -> Result<Client> {
         let opened = self.0.direct.connect(DIRECT_TIMEOUT).await;
         Ok(opened.map_err(Error::database_away)?.client)
