@@ -11,6 +11,7 @@ mod database {
     mod catalog;
     mod indexes;
     mod migrations;
+    mod plans;
     mod rights;
     mod schema;
     mod takeover;

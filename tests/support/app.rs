@@ -267,7 +267,7 @@ impl Caller {
         self.call("DELETE", path, None).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
         let mut request = http::Request::builder()
             .method(method)
             .uri(path)
