@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
 
+use crate::auth::admin::totals::Totals;
 use crate::auth::redirect::RedirectRules;
 use crate::clock::Clock;
 use crate::config::{Config, PasswordHash, Truegate};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub mailer: Mailer,
     /// The one outgoing HTTP client.
     pub http: reqwest::Client,
+    /// How many users lists have, where they are many.
+    pub totals: Totals,
     /// Limiters per client, and of the whole process.
     pub limits: Limits,
 }
@@ -91,6 +94,7 @@ impl App {
             signed_tokens: Batch::new(db.clone(), Exchange::<SignedToken>::all, batch),
             db,
             hasher: Hasher::new(hashing(&config.truegate)?),
+            totals: Totals::default(),
             templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),
             keys,

@@ -1,5 +1,6 @@
 //! The GoTrue face, route by route, where its recordings do not reach.
 
+mod admin_list;
 mod attacks;
 mod hostile;
 mod races;

@@ -2,6 +2,8 @@
 
 pub mod cli;
 pub mod factors;
+pub mod list;
+pub mod totals;
 
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -22,7 +24,7 @@ use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::identity::{EMAIL, Identity, PHONE, object};
 use crate::models::one_time_token::OneTimeToken;
 use crate::models::session::{Scope, Session};
-use crate::models::user::{Listing, Page, User};
+use crate::models::user::User;
 
 /// What an administrator says of an account; empty and `None` leave things as they are.
 #[derive(Debug, Clone, Default)]
@@ -94,26 +96,6 @@ pub async fn find(app: &App, user_id: &str) -> Result<User> {
 fn parse_id(user_id: &str) -> Result<Uuid> {
     Uuid::try_parse(user_id)
         .map_err(|_| not_found(Code::ValidationFailed, "user_id must be an UUID"))
-}
-
-/// A page of the users of an audience, by number.
-pub async fn list(app: &App, listing: &Listing<'_>, offset: i64) -> Result<Page> {
-    let mut conn = app.db.get().await?;
-    User::list(&mut conn, listing, offset)
-        .await
-        .public("Database error finding users")
-}
-
-/// A page of the users of an audience that begins behind one of them.
-pub async fn list_after(
-    app: &App,
-    listing: &Listing<'_>,
-    after: Option<(Timestamp, Uuid)>,
-) -> Result<Vec<User>> {
-    let mut conn = app.db.get().await?;
-    User::list_after(&mut conn, listing, after)
-        .await
-        .public("Database error finding users")
 }
 
 fn phone_taken() -> Error {

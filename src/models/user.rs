@@ -17,7 +17,7 @@ mod list;
 mod write;
 
 pub(super) use columns::{JsonObject, JsonRows, from_json};
-pub use list::{Listing, Page};
+pub use list::{Counted, Listing};
 
 /// GoTrue's rows all belong to this instance; look-ups by contact see no other.
 pub const INSTANCE: Uuid = Uuid::nil();

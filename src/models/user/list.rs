@@ -9,15 +9,6 @@ use super::User;
 use crate::clock::Timestamp;
 use crate::db::{Conn, statement};
 
-/// One page of [`User::list`].
-#[derive(Debug)]
-pub struct Page {
-    /// The users of the page; identities and factors are not loaded.
-    pub users: Vec<User>,
-    /// How many users match in all.
-    pub total: i64,
-}
-
 /// What an administrator lists.
 #[derive(Debug)]
 pub struct Listing<'a> {
@@ -29,6 +20,20 @@ pub struct Listing<'a> {
     pub ascending: bool,
     /// At most so many.
     pub limit: i64,
+}
+
+/// Users of an audience; GoTrue knows them by their instance.
+macro_rules! audience {
+    () => {
+        "from users u where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1"
+    };
+}
+
+/// Those that are searched for.
+macro_rules! matching {
+    () => {
+        "($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%')"
+    };
 }
 
 /// The columns of a listed user: as `select_users!` has them, without identities and factors.
@@ -44,44 +49,60 @@ macro_rules! list_users {
              u.reauthentication_sent_at, u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}') as raw_app_meta_data, \
              coalesce(u.raw_user_meta_data, '{}') as raw_user_meta_data, coalesce(u.created_at, 'epoch') as created_at, \
              coalesce(u.updated_at, u.created_at, 'epoch') as updated_at, u.banned_until, u.deleted_at, u.is_anonymous, \
-             null::json as identities, null::json as factors from users u \
-             where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1 \
-             and ($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%') ",
+             null::json as identities, null::json as factors ",
+            audience!(),
+            " and ",
+            matching!(),
+            " ",
             $rest
         )
     };
 }
 
-#[derive(QueryableByName)]
-struct Count {
+/// What [`User::count`] found.
+#[derive(Debug, QueryableByName)]
+pub struct Counted {
+    /// The users of the audience.
     #[diesel(sql_type = BigInt)]
-    count: i64,
+    pub audience: i64,
+    /// Those that match.
+    #[diesel(sql_type = BigInt)]
+    pub matching: i64,
 }
 
 impl User {
     /// A page by number: `offset` users are skipped.
-    pub async fn list(conn: &mut Conn, listing: &Listing<'_>, offset: i64) -> QueryResult<Page> {
+    pub async fn list(
+        conn: &mut Conn,
+        listing: &Listing<'_>,
+        offset: i64,
+    ) -> QueryResult<Vec<Self>> {
         let sql = if listing.ascending {
             list_users!("order by u.created_at limit $3 offset $4")
         } else {
             list_users!("order by u.created_at desc limit $3 offset $4")
         };
-        let users = statement(sql)
+        statement(sql)
             .bind::<Text, _>(listing.aud)
             .bind::<Text, _>(listing.filter)
             .bind::<BigInt, _>(listing.limit)
             .bind::<BigInt, _>(offset)
             .load(conn)
-            .await?;
-        let Count { count: total } = statement(
-            "select count(*) from users u where u.instance_id = '00000000-0000-0000-0000-000000000000' and u.aud = $1 \
-             and ($2 = '' or u.email like '%' || $2 || '%' or u.raw_user_meta_data->>'full_name' ilike '%' || $2 || '%')",
-        )
-        .bind::<Text, _>(listing.aud)
-        .bind::<Text, _>(listing.filter)
+            .await
+    }
+
+    /// How many users an audience has, and how many match a filter. Reads the whole table.
+    pub async fn count(conn: &mut Conn, aud: &str, filter: &str) -> QueryResult<Counted> {
+        statement(concat!(
+            "select count(*) as audience, count(*) filter (where ",
+            matching!(),
+            ") as matching ",
+            audience!()
+        ))
+        .bind::<Text, _>(aud)
+        .bind::<Text, _>(filter)
         .get_result(conn)
-        .await?;
-        Ok(Page { users, total })
+        .await
     }
 
     /// A page that begins behind a user: no count, no offset.

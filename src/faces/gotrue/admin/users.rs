@@ -80,20 +80,20 @@ pub async fn list(
     if by_number || !app.config.experimental.cursor_pagination_enabled {
         let numbered = Numbered::parse(&query)?;
         listing.limit = numbered.limit();
-        let page = admin::list(&app, &listing, numbered.offset()).await?;
-        let users = page.users.iter().map(UserView::listed).collect();
+        let (users, total) = admin::list::by_number(&app, &listing, numbered.offset()).await?;
+        let users = users.iter().map(UserView::listed).collect();
         let view = UsersView {
             users,
             aud,
             pagination: None,
         };
-        return Ok((numbered.headers(&uri, page.total), Json(view)).into_response());
+        return Ok((numbered.headers(&uri, total), Json(view)).into_response());
     }
 
     let following = Following::parse(&query)?;
     // One more than asked tells whether there is a next page.
     listing.limit = following.limit + 1;
-    let mut users = admin::list_after(&app, &listing, following.after.map(Cursor::place)).await?;
+    let mut users = admin::list::after(&app, &listing, following.after.map(Cursor::place)).await?;
     let limit = usize::try_from(following.limit).unwrap_or_default();
     let has_more = users.len() > limit;
     users.truncate(limit);
