@@ -1,4 +1,4 @@
-//! Rows: one file per table, with its queries as methods and its pure questions. Only models write SQL.
+//! Rows: one file per table, with its queries as methods and its pure questions; and what is stale in any of them. Only models write SQL.
 //!
 //! `find` reads, `lock` reads FOR UPDATE. GoTrue's tables are named without schema and found through
 //! `search_path`. Statements of the hot paths are hand-written (see [`crate::db::statement`]).
@@ -13,4 +13,5 @@ pub mod outbox;
 pub mod passkey;
 pub mod refresh_token;
 pub mod session;
+pub mod stale;
 pub mod user;

@@ -7,6 +7,7 @@ use crate::app::App;
 
 mod hashes;
 pub mod indexes;
+pub mod janitor;
 pub mod outbox;
 mod templates;
 
@@ -24,6 +25,7 @@ pub fn start(app: &App) -> Workers {
     tasks.spawn(outbox::run(app.clone(), shutdown.clone()));
     tasks.spawn(hashes::run(app.clone(), shutdown.clone()));
     tasks.spawn(indexes::run(app.clone(), shutdown.clone()));
+    tasks.spawn(janitor::run(app.clone(), shutdown.clone()));
     if app.config.mailer.template_reloading_enabled {
         tasks.spawn(templates::run(app.clone(), shutdown.clone()));
     }

@@ -26,6 +26,7 @@ mod clients;
 mod golden;
 mod gotrue;
 mod house;
+mod janitor;
 mod mail;
 mod pool;
 mod replay;

@@ -17,11 +17,6 @@ struct Feature {
 
 const FEATURES: &[Feature] = &[
     Feature {
-        what: "stale rows are not cleaned up",
-        switches: &["DB_CLEANUP_ENABLED"],
-        others: &[],
-    },
-    Feature {
         what: "hooks are not called",
         switches: &[
             "HOOK_MFA_VERIFICATION_ATTEMPT_ENABLED",
