@@ -22,22 +22,22 @@ pub async fn run(app: App, shutdown: CancellationToken) {
     if !app.config.db.cleanup_enabled {
         return;
     }
-    while !shutdown.is_cancelled() {
-        let since = Instant::now();
-        let is_done = match clean(&app).await {
-            Ok(is_done) => is_done,
-            Err(error) => {
+    let tidy = async {
+        loop {
+            let since = Instant::now();
+            let is_done = clean(&app).await.unwrap_or_else(|error| {
                 tracing::warn!(?error, "stale rows are not removed");
                 true
-            }
-        };
-        let rest = since.elapsed() * REST;
-        #[expect(clippy::disallowed_methods, reason = "the next round is due then")]
-        let pause = sleep(if is_done { rest.max(LOOK) } else { rest });
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = pause => {}
+            });
+            let rest = since.elapsed() * REST;
+            #[expect(clippy::disallowed_methods, reason = "the next round is due then")]
+            sleep(if is_done { rest.max(LOOK) } else { rest }).await;
         }
+    };
+    // A statement that is cut off has removed nothing.
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tidy => {}
     }
 }
 
