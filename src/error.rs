@@ -286,6 +286,8 @@ impl From<DieselError> for Error {
         };
         if away {
             Self::database_away(error)
+        } else if sqlstate::is_too_long(&error) {
+            unprocessable(Code::ValidationFailed, "A value is too long to be indexed")
         } else {
             failed(UNEXPECTED_FAILURE, error)
         }

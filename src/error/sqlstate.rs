@@ -34,6 +34,11 @@ pub(super) fn is_away(error: &DieselError) -> bool {
     })
 }
 
+/// Whether a value does not fit into an index, such as a `user_metadata.name` of over 2,700 bytes.
+pub(super) fn is_too_long(error: &DieselError) -> bool {
+    sqlstate(error) == Some("54000")
+}
+
 #[cfg(test)]
 mod tests {
     use diesel::result::DatabaseErrorInformation;

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join;
+use serde_json::json;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use truegate::config::Config;
 use truegate::db::indexes::{Outcome, ensure};
+use truegate::error::Code;
 use truegate::workers::indexes::run;
 
 use super::catalog::{describe, golden};
-use crate::support::app::TestApp;
+use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Database;
 
 const ALL: Outcome = Outcome::Built {
@@ -208,4 +210,21 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(30);
     let done = tokio::time::timeout(limit, future).await;
     done.expect("it happens soon")
+}
+
+#[tokio::test]
+async fn a_name_that_no_index_takes_is_refused() {
+    let app = TestApp::new().await;
+    let client = direct(app.database()).await;
+    assert_eq!(ensure(&client, None).await.unwrap(), ALL);
+    // Postgres compresses before it complains.
+    let name: String = (0..400_u32)
+        .map(|number| format!("{:08x}", number.wrapping_mul(2_654_435_761)))
+        .collect();
+    let newcomer =
+        json!({ "email": "alice@example.com", "password": PASSWORD, "data": { "name": name } });
+    app.visitor()
+        .post("/signup", newcomer)
+        .await
+        .refused(422, Code::ValidationFailed);
 }
