@@ -13,7 +13,7 @@ use crate::db::Conn;
 use crate::error::{Context, Result, UNEXPECTED_FAILURE};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::AuditLogEntry;
-use crate::models::session::{Aal, NewSession, Session};
+use crate::models::session::{Aal, Checked, NewSession, Session};
 use crate::models::user::User;
 
 /// How and when a session was authenticated: a member of the token's `amr`.
@@ -121,8 +121,8 @@ pub struct SignIn<'a> {
     pub method: Method,
     /// Entries of the audit log that go with it.
     pub audit: Vec<AuditLogEntry>,
-    /// The hash that the password was checked against.
-    pub password: Option<&'a str>,
+    /// The password, where that was the proof.
+    pub password: Option<Checked<'a>>,
 }
 
 /// Opens a session for a user. `None` when the user has gone, was banned, or has another password by now.

@@ -7,6 +7,7 @@ use crate::error::{Code, Context, Error, Result, bad_request, unprocessable};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::identity::{EMAIL, PHONE};
+use crate::models::session::Checked;
 use crate::models::user::User;
 
 /// How often a sign-in looks again at an account that changed under its eyes.
@@ -66,11 +67,7 @@ async fn attempt(
         tracing::warn!(?error, "password strength check on sign-in failed");
         None
     });
-    let rehashed = if app.hasher.needs_rehash(&stored) {
-        app.hasher.hash(password).await.ok()
-    } else {
-        None
-    };
+    let anew = app.hasher.rehash(password, &stored).await;
 
     let now = app.clock.now();
     let audit = app.audited([AuditLogEntry::new(
@@ -80,21 +77,20 @@ async fn attempt(
         "",
         now,
     )]);
-    let id = user.id;
     let mut conn = app.db.get().await?;
     let sign_in = SignIn {
         method: Method::Password,
         audit,
-        password: Some(&stored),
+        password: Some(Checked {
+            hash: &stored,
+            anew: anew.as_deref(),
+        }),
     };
-    let Some(mut grant) = issue(app, &mut conn, client, user, sign_in, now).await? else {
-        return Ok(None);
-    };
-    if let Some(rehashed) = rehashed {
-        User::rehash(&mut conn, id, &stored, &rehashed, now).await?;
-    }
-    grant.weak_password = Some(weak);
-    Ok(Some(grant))
+    let grant = issue(app, &mut conn, client, user, sign_in, now).await?;
+    Ok(grant.map(|grant| Grant {
+        weak_password: Some(weak),
+        ..grant
+    }))
 }
 
 /// Looks at some stored passwords, so that a sign-in that must fail takes the time of the dearest hashes from the

@@ -144,10 +144,14 @@ impl Hasher {
         self.scheme.unusable()
     }
 
-    /// Whether the hash of a password that was just right should be made anew.
-    #[must_use]
-    pub fn needs_rehash(&self, stored: &str) -> bool {
-        PasswordHash::parse(stored).is_ok_and(|hash| self.scheme.outdates(hash.work()))
+    /// A hash in place of `stored`, which `password` was just right for. None where that is as good as a new one, and
+    /// while others wait: a storm of sign-ins is no time to hash twice, and there will be another sign-in.
+    pub async fn rehash(&self, password: &str, stored: &str) -> Option<String> {
+        let stored = PasswordHash::parse(stored).ok()?;
+        if !self.scheme.outdates(stored.work()) || !self.shared.lock().jobs.is_empty() {
+            return None;
+        }
+        self.hash(password).await.ok()
     }
 
     /// Takes note of a stored hash, so that failed sign-ins imitate its kind. For samples from the database at

@@ -218,8 +218,17 @@ pub struct NewSession<'a> {
     pub ip: Option<std::net::IpAddr>,
     /// The entries of the audit log that go with it.
     pub audit: Vec<AuditLogEntry>,
-    /// The hash that the password was checked against: the sign-in counts only while it is still the user's.
-    pub password: Option<&'a str>,
+    /// The password, where one was checked.
+    pub password: Option<Checked<'a>>,
+}
+
+/// A password that was right.
+#[derive(Debug, Clone, Copy)]
+pub struct Checked<'a> {
+    /// The hash that it was checked against: the sign-in counts only while it is still the user's.
+    pub hash: &'a str,
+    /// A hash of the same password that takes its place.
+    pub anew: Option<&'a str>,
 }
 
 #[derive(QueryableByName)]
@@ -229,8 +238,11 @@ pub(super) struct Written {
 }
 
 impl NewSession<'_> {
-    /// Writes session, method, refresh token, audit entries and `last_sign_in_at` in one statement. False when
-    /// the user has gone, was banned, or has another password by now: then nothing is written.
+    /// Writes session, method, refresh token, audit entries, `last_sign_in_at` and the new hash in one statement. False
+    /// when the user has gone, was banned, or has another password by now: then nothing is written.
+    ///
+    /// A sign-in that keeps the hash does not touch its column: triggers `OF encrypted_password` would think of a new
+    /// password.
     pub async fn insert(self, conn: &mut Conn, now: Timestamp) -> QueryResult<bool> {
         let Written { count } = statement(
             "with u as (select id from users where id = $1 and (banned_until is null or banned_until <= $2) \
@@ -245,12 +257,14 @@ impl NewSession<'_> {
              l as (insert into audit_log_entries (instance_id, id, payload, created_at, ip_address) \
                select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, '' \
                from s, json_array_elements($11) e), \
-             d as (update users set last_sign_in_at = $2, updated_at = $2 from u where users.id = u.id) \
+             d as (update users set last_sign_in_at = $2, updated_at = $2 from u where users.id = u.id and $12::text is null), \
+             h as (update users set last_sign_in_at = $2, updated_at = $2, encrypted_password = $12 from u \
+               where users.id = u.id and $12::text is not null) \
              select count(*) from s",
         )
         .bind::<SqlUuid, _>(self.user_id)
         .bind::<Timestamptz, _>(now)
-        .bind::<Nullable<Text>, _>(self.password)
+        .bind::<Nullable<Text>, _>(self.password.map(|checked| checked.hash))
         .bind::<SqlUuid, _>(self.id)
         .bind::<Nullable<Text>, _>(self.user_agent)
         .bind::<Nullable<Text>, _>(self.ip.map(|ip| ip.to_string()))
@@ -259,6 +273,7 @@ impl NewSession<'_> {
         .bind::<Text, _>(self.method.as_str())
         .bind::<Nullable<Text>, _>(self.refresh_token)
         .bind::<Json, _>(audit_json(&self.audit))
+        .bind::<Nullable<Text>, _>(self.password.and_then(|checked| checked.anew))
         .get_result(conn)
         .await?;
         Ok(count > 0)

@@ -45,8 +45,24 @@ async fn hashes_and_checks() {
     for stored in [None, Some(""), Some("$2a$31$"), Some("garbage")] {
         assert!(!hasher.verify("right", stored).await.unwrap());
     }
-    assert!(!hasher.needs_rehash(&stored) && !hasher.needs_rehash("garbage"));
-    assert!(hasher.needs_rehash("$2b$04$e1n7s8QHzDsGl7U6lbI/uOQQALyZ1MNPa6TBPrcuKdL7Hq7EUGEN2"));
+}
+
+#[tokio::test]
+async fn an_old_hash_is_made_anew_while_nobody_waits() {
+    const OLD: &str = "$2b$04$e1n7s8QHzDsGl7U6lbI/uOQQALyZ1MNPa6TBPrcuKdL7Hq7EUGEN2";
+    let hasher = hasher(1, 10);
+    let anew = hasher.rehash("right", OLD).await.unwrap();
+    assert!(hasher.verify("right", Some(&anew)).await.unwrap());
+    for as_good in [&*anew, "garbage"] {
+        assert_eq!(hasher.rehash("right", as_good).await, None);
+    }
+    let release = occupy(&hasher);
+    let mut waiting = Box::pin(hasher.hash("somebody else's"));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert_eq!(hasher.rehash("right", OLD).await, None);
+    drop(release);
+    waiting.await.unwrap();
+    hasher.rehash("right", OLD).await.unwrap();
 }
 
 #[tokio::test]

@@ -131,24 +131,6 @@ impl User {
         Ok(())
     }
 
-    /// Puts a hash of the same password in place of the one it was verified with.
-    pub async fn rehash(
-        conn: &mut Conn,
-        id: Uuid,
-        from: &str,
-        to: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        statement("update users set encrypted_password = $3, updated_at = $4 where id = $1 and encrypted_password = $2")
-            .bind::<SqlUuid, _>(id)
-            .bind::<Text, _>(from)
-            .bind::<Text, _>(to)
-            .bind::<Timestamptz, _>(now)
-            .execute(conn)
-            .await
-            .map(drop)
-    }
-
     /// Removes the account and, by cascade, all that hangs on it.
     pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<usize> {
         statement("delete from users where id = $1")
