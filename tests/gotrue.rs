@@ -6,3 +6,4 @@ mod hostile;
 mod races;
 mod refresh;
 mod roundtrips;
+mod triggers;

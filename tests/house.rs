@@ -315,7 +315,12 @@ fn only_auth_opens_transactions() {
     ];
     assert_none(
         &found(
-            &[".transaction(", ".transaction::<", "build_transaction"],
+            &[
+                ".transaction(",
+                ".transaction::<",
+                "build_transaction",
+                " transaction(",
+            ],
             &layers,
             &[],
         ),

@@ -11,6 +11,7 @@ mod away;
 mod batch;
 mod sessions;
 mod tls;
+mod transactions;
 
 /// A pool with these settings besides those that every configuration needs.
 fn pool(url: &str, settings: &[(&str, &str)]) -> Pool {

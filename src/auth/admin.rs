@@ -86,8 +86,8 @@ impl Params {
 /// A user by id, soft-deleted or not.
 pub async fn find(app: &App, user_id: &str) -> Result<User> {
     let user_id = parse_id(user_id)?;
-    let mut conn = app.db.get().await?;
-    let found = User::find(&mut conn, user_id)
+    let conn = app.db.get().await?;
+    let found = User::find(&conn, user_id)
         .await
         .public("Database error loading user")?;
     found.ok_or_else(|| not_found(Code::UserNotFound, "User not found"))

@@ -41,7 +41,7 @@ impl App {
     /// Notes an action in the act's own transaction.
     pub async fn audit(
         &self,
-        conn: &mut Conn,
+        conn: &Conn,
         actor: Actor<'_>,
         action: Action,
         traits: Option<Value>,

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::Admin;
 use super::mailing::action_link;
-use super::{Client, address, invalid, policy, signup};
+use super::signup::{self, Contact};
+use super::{Client, address, invalid, policy};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
@@ -81,8 +82,8 @@ pub async fn generate(
 ) -> Result<Link> {
     params.email = address::parse_email(&params.email)?;
     let existing = {
-        let mut conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &params.email, &client.aud)
+        let conn = app.db.get().await?;
+        User::find_by_email(&conn, &params.email, &client.aud)
             .await
             .public("Database error finding user")?
     };
@@ -207,7 +208,8 @@ async fn create(
     password: String,
     now: Timestamp,
 ) -> Result<User> {
-    let mut user = signup::new_email_user(app, client, &params.email, params.data.clone(), now);
+    let mut user =
+        Contact::Email(params.email.clone()).new_user(app, client, params.data.clone(), now);
     user.encrypted_password = Some(password);
     if !user
         .insert(tx)

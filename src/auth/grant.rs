@@ -128,7 +128,7 @@ pub struct SignIn<'a> {
 /// Opens a session for a user. `None` when the user has gone, was banned, or has another password by now.
 pub async fn issue(
     app: &App,
-    conn: &mut Conn,
+    conn: &Conn,
     client: &Client,
     mut user: User,
     sign_in: SignIn<'_>,

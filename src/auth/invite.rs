@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::Admin;
 use super::mailing::{self, Purpose};
-use super::{Client, address, signup};
+use super::signup::{self, Contact};
+use super::{Client, address};
 use crate::app::App;
 use crate::error::{Context, Error, Result};
 use crate::models::audit_log_entry::{Action, Actor};
@@ -22,8 +23,8 @@ pub async fn invite(
 ) -> Result<User> {
     let email = address::parse_email(email)?;
     let existing = {
-        let mut conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &email, &client.aud)
+        let conn = app.db.get().await?;
+        User::find_by_email(&conn, &email, &client.aud)
             .await
             .public("Database error finding user")?
     };
@@ -41,7 +42,7 @@ pub async fn invite(
                     .await?
                     .ok_or_else(signup::gone)?,
                 None => {
-                    let mut user = signup::new_email_user(app, client, &email, data, now);
+                    let mut user = Contact::Email(email.clone()).new_user(app, client, data, now);
                     user.encrypted_password = Some(String::new());
                     if !user
                         .insert(tx)

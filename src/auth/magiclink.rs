@@ -77,7 +77,7 @@ async fn is_known(app: &App, client: &Client, params: &Params) -> Result<bool> {
             return Ok(false);
         };
         conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &email, &client.aud).await?
+        User::find_by_email(&conn, &email, &client.aud).await?
     } else if !params.phone.is_empty() {
         let Ok(phone) = address::parse_phone(&params.phone) else {
             return Ok(false);
@@ -110,7 +110,7 @@ pub async fn send_link(app: &App, client: &Client, mut params: Params) -> Result
             ..signup::Params::default()
         };
         // Apart, because few callers come this way: the future would be large for all.
-        Box::pin(signup::sign_up(app, client, newcomer)).await?;
+        signup::sign_up(app, client, newcomer).await?;
         if !app.config.mailer.autoconfirm {
             // The confirmation mail is the link.
             return Ok(());
@@ -149,8 +149,8 @@ pub fn check_enabled(app: &App) -> Result<()> {
 }
 
 async fn find(app: &App, client: &Client, email: &str) -> Result<Option<User>> {
-    let mut conn = app.db.get().await?;
-    User::find_by_email(&mut conn, email, &client.aud)
+    let conn = app.db.get().await?;
+    User::find_by_email(&conn, email, &client.aud)
         .await
         .public("Database error finding user")
 }

@@ -132,7 +132,7 @@ async fn stationery(app: &App, kind: MailKind) -> Stationery {
 /// Makes a code for this purpose, notes it on the user (the caller saves the user), and queues the mail.
 pub async fn send_code(
     app: &App,
-    tx: &mut Conn,
+    tx: &Conn,
     client: &Client,
     stationery: &Stationery,
     purpose: Purpose,
@@ -267,7 +267,7 @@ impl Stationery {
     async fn queue(
         &self,
         app: &App,
-        tx: &mut Conn,
+        tx: &Conn,
         recipient: &str,
         variables: &Map<String, Value>,
         now: Timestamp,
@@ -287,7 +287,7 @@ impl Stationery {
     async fn write(
         &self,
         app: &App,
-        tx: &mut Conn,
+        tx: &Conn,
         recipient: &str,
         mail: &Rendered,
         now: Timestamp,

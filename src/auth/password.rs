@@ -77,7 +77,7 @@ async fn attempt(
         "",
         now,
     )]);
-    let mut conn = app.db.get().await?;
+    let conn = app.db.get().await?;
     let sign_in = SignIn {
         method: Method::Password,
         audit,
@@ -86,7 +86,7 @@ async fn attempt(
             anew: anew.as_deref(),
         }),
     };
-    let grant = issue(app, &mut conn, client, user, sign_in, now).await?;
+    let grant = issue(app, &conn, client, user, sign_in, now).await?;
     Ok(grant.map(|grant| Grant {
         weak_password: Some(weak),
         ..grant
@@ -131,6 +131,6 @@ async fn find(app: &App, client: &Client, email: &str, phone: &str) -> Result<Op
     Ok(if email.is_empty() {
         User::find_by_phone(&mut conn, &address::normalise_phone(phone), &client.aud).await?
     } else {
-        User::find_by_email(&mut conn, email, &client.aud).await?
+        User::find_by_email(&conn, email, &client.aud).await?
     })
 }

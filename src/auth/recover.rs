@@ -22,8 +22,8 @@ pub async fn recover(
     let (value, method) = challenge;
     let challenge = parse_challenge(value, method)?;
     let found = {
-        let mut conn = app.db.get().await?;
-        User::find_by_email(&mut conn, &email, &client.aud)
+        let conn = app.db.get().await?;
+        User::find_by_email(&conn, &email, &client.aud)
             .await
             .public("Unable to process request")?
     };

@@ -83,7 +83,7 @@ async fn find(app: &App, client: &Client, params: &Params) -> Result<Option<User
                 ));
             }
             let email = address::parse_email(email)?;
-            User::find_by_email(&mut *app.db.get().await?, &email, &client.aud).await
+            User::find_by_email(&*app.db.get().await?, &email, &client.aud).await
         }
         ("", phone) => {
             if !app.config.external.phone_enabled {

@@ -130,7 +130,7 @@ impl AuditLogEntry {
     }
 
     /// Writes the row.
-    pub async fn insert(&self, conn: &mut Conn) -> QueryResult<()> {
+    pub async fn insert(&self, mut conn: &Conn) -> QueryResult<()> {
         statement(
             "insert into audit_log_entries (instance_id, id, payload, created_at, ip_address) \
              values ('00000000-0000-0000-0000-000000000000', $1, $2, $3, $4)",
@@ -139,7 +139,7 @@ impl AuditLogEntry {
         .bind::<Json, _>(&self.payload)
         .bind::<Timestamptz, _>(self.created_at)
         .bind::<Text, _>(&self.ip_address)
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
     }

@@ -47,7 +47,7 @@ pub struct FlowState {
 impl FlowState {
     /// Notes that a mail is under way whose link leads back to this challenge.
     pub async fn begin(
-        conn: &mut Conn,
+        mut conn: &Conn,
         user_id: Uuid,
         provider_type: &str,
         method: Method,
@@ -67,7 +67,7 @@ impl FlowState {
         .bind::<Text, _>(provider_type)
         .bind::<Timestamptz, _>(now)
         .bind::<Text, _>(method.as_str())
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
     }

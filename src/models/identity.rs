@@ -3,6 +3,7 @@
 use diesel::QueryResult;
 use diesel::sql_types::{Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use futures_util::future::join;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -81,7 +82,7 @@ impl Identity {
     }
 
     /// Writes the new row.
-    pub async fn insert(&self, conn: &mut Conn) -> QueryResult<()> {
+    pub async fn insert(&self, mut conn: &Conn) -> QueryResult<()> {
         statement(
             "insert into identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at) \
              values ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -93,9 +94,18 @@ impl Identity {
         .bind::<Text, _>(&self.provider)
         .bind::<Nullable<Timestamptz>, _>(self.last_sign_in_at)
         .bind::<Nullable<Timestamptz>, _>(self.created_at)
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
+    }
+
+    /// Writes the new row in place of all others of its user, in one go.
+    pub async fn supersede(&self, mut conn: &Conn) -> QueryResult<()> {
+        let others = statement("delete from identities where user_id = $1")
+            .bind::<SqlUuid, _>(self.user_id)
+            .execute(&mut conn);
+        let (others, written) = join(others, self.insert(conn)).await;
+        others.and(written)
     }
 
     /// Merges claims and writes them; null removes a key. Like GoTrue, leaves `updated_at` alone.

@@ -48,7 +48,7 @@ pub struct OneTimeToken;
 impl OneTimeToken {
     /// Notes a token, in place of the user's earlier one of that kind.
     pub async fn replace(
-        conn: &mut Conn,
+        mut conn: &Conn,
         user_id: Uuid,
         token_type: TokenType,
         relates_to: &str,
@@ -67,16 +67,16 @@ impl OneTimeToken {
         .bind::<Text, _>(token_hash)
         .bind::<Text, _>(relates_to.to_lowercase())
         .bind::<SqlTimestamp, _>(now.naive_utc())
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
     }
 
     /// Voids all tokens of a user, as any successful confirmation does.
-    pub async fn clear_all(conn: &mut Conn, user_id: Uuid) -> QueryResult<()> {
+    pub async fn clear_all(mut conn: &Conn, user_id: Uuid) -> QueryResult<()> {
         statement("delete from one_time_tokens where user_id = $1")
             .bind::<SqlUuid, _>(user_id)
-            .execute(conn)
+            .execute(&mut conn)
             .await
             .map(drop)
     }

@@ -80,7 +80,7 @@ struct Due {
 impl Outbox {
     /// Writes a mail down; workers take it from `due` on.
     pub async fn queue(
-        conn: &mut Conn,
+        mut conn: &Conn,
         kind: MailKind,
         recipient: &str,
         mail: &Rendered,
@@ -100,7 +100,7 @@ impl Outbox {
         .bind::<Nullable<Text>, _>(mail.text.as_deref())
         .bind::<Timestamptz, _>(now)
         .bind::<Timestamptz, _>(due)
-        .execute(conn)
+        .execute(&mut conn)
         .await?;
         Ok(id)
     }

@@ -243,7 +243,7 @@ impl NewSession<'_> {
     ///
     /// A sign-in that keeps the hash does not touch its column: triggers `OF encrypted_password` would think of a new
     /// password.
-    pub async fn insert(self, conn: &mut Conn, now: Timestamp) -> QueryResult<bool> {
+    pub async fn insert(self, mut conn: &Conn, now: Timestamp) -> QueryResult<bool> {
         let Written { count } = statement(
             "with u as (select id from users where id = $1 and (banned_until is null or banned_until <= $2) \
                and ($3::text is null or encrypted_password = $3) for update), \
@@ -274,7 +274,7 @@ impl NewSession<'_> {
         .bind::<Nullable<Text>, _>(self.refresh_token)
         .bind::<Json, _>(audit_json(&self.audit))
         .bind::<Nullable<Text>, _>(self.password.and_then(|checked| checked.anew))
-        .get_result(conn)
+        .get_result(&mut conn)
         .await?;
         Ok(count > 0)
     }

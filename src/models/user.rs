@@ -339,29 +339,29 @@ impl User {
 /// Look-ups.
 impl User {
     /// By id.
-    pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
+    pub async fn find(mut conn: &Conn, id: Uuid) -> QueryResult<Option<Self>> {
         statement(select_users!(
             "u.id = $1 and u.instance_id = '00000000-0000-0000-0000-000000000000'"
         ))
         .bind::<SqlUuid, _>(id)
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .optional()
     }
 
     /// By id, locked until the transaction ends. Two statements: the second one sees what whoever held the lock has
     /// done to identities and factors, too.
-    pub async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
+    pub async fn lock(mut conn: &Conn, id: Uuid) -> QueryResult<Option<Self>> {
         statement("select 1 from users where id = $1 for update")
             .bind::<SqlUuid, _>(id)
-            .execute(conn)
+            .execute(&mut conn)
             .await?;
         Self::find(conn, id).await
     }
 
     /// By e-mail address and audience; SSO users are invisible here.
     pub async fn find_by_email(
-        conn: &mut Conn,
+        mut conn: &Conn,
         email: &str,
         aud: &str,
     ) -> QueryResult<Option<Self>> {
@@ -370,7 +370,7 @@ impl User {
         ))
         .bind::<Text, _>(email.to_lowercase())
         .bind::<Text, _>(aud)
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .optional()
     }

@@ -120,6 +120,22 @@ async fn to_hash_a_password_anew_is_no_further_round_trip() {
 }
 
 #[tokio::test]
+async fn to_sign_up_is_at_most_three_round_trips() {
+    for version in [1, 2] {
+        let (app, wire) = wired(version).await;
+        let mut newcomers = 0;
+        let trips = most(&wire, async || {
+            newcomers += 1;
+            let email = format!("newcomer{newcomers}@example.com");
+            let body = json!({"email": email, "password": PASSWORD});
+            app.visitor().post("/signup", body).await.ok();
+        })
+        .await;
+        assert!(trips <= 3, "{trips}");
+    }
+}
+
+#[tokio::test]
 async fn to_leave_is_at_most_two_round_trips() {
     let (app, wire) = wired(1).await;
     app.user("alice@example.com").await;

@@ -69,7 +69,7 @@ pub async fn delete_user(app: &App, email_or_id: &str, aud: Option<&str>) -> Res
     };
     let aud = aud.unwrap_or(&app.config.jwt.aud);
     let mut conn = app.db.get().await?;
-    let id = match User::find_by_email(&mut conn, email_or_id, aud).await? {
+    let id = match User::find_by_email(&conn, email_or_id, aud).await? {
         Some(user) => user.id,
         None => Uuid::try_parse(email_or_id).map_err(|_| unknown())?,
     };

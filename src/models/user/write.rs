@@ -1,8 +1,11 @@
 //! Writing users: only what an act has changed.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use futures_util::future::join;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -74,10 +77,32 @@ changes! {
     is_anonymous: bool = is_anonymous,
 }
 
+/// An update that is prepared once per connection. Diesel prepares each anew, which costs a round trip, because their
+/// texts could be without number; acts change only so many sets of columns.
+struct Kept<Q>(Q);
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Kept<Q> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &Pg) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Q> QueryId for Kept<Q> {
+    type QueryId = ();
+    // Kept by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q, C> diesel::RunQueryDsl<C> for Kept<Q> {}
+
 impl User {
-    /// Writes the new row, then reads it again: triggers of the application may have altered it. False when the
-    /// e-mail address is taken: then nothing is written.
-    pub async fn insert(&mut self, conn: &mut Conn) -> QueryResult<bool> {
+    /// Writes the new row and reads it again in one go: triggers of the application may have altered it. False when
+    /// the e-mail address is taken: then nothing is written.
+    pub async fn insert(&mut self, mut conn: &Conn) -> QueryResult<bool> {
         let written = statement(
             "insert into users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, phone, phone_confirmed_at, \
              raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, is_sso_user, is_anonymous, confirmation_token, \
@@ -100,33 +125,32 @@ impl User {
         .bind::<Nullable<Timestamptz>, _>(self.banned_until)
         .bind::<Bool, _>(self.is_sso_user)
         .bind::<Bool, _>(self.is_anonymous)
-        .execute(conn)
-        .await?;
-        if written > 0 {
-            self.reload(conn).await?;
+        .execute(&mut conn);
+        let (written, row) = join(written, Self::find(conn, self.id)).await;
+        if written? == 0 {
+            return Ok(false);
         }
-        Ok(written > 0)
+        *self = row?.ok_or(diesel::NotFound)?;
+        Ok(true)
     }
 
     /// Writes what differs from `before`, the row as it was locked.
     pub async fn save(
         &mut self,
-        conn: &mut Conn,
+        mut conn: &Conn,
         before: &Self,
         now: Timestamp,
     ) -> QueryResult<()> {
         if let Some(changes) = self.changes(before, now) {
             self.updated_at = now;
-            diesel::update(users::table.find(self.id))
-                .set(changes)
-                .execute(conn)
-                .await?;
+            let update = diesel::update(users::table.find(self.id)).set(changes);
+            Kept(update).execute(&mut conn).await?;
         }
         Ok(())
     }
 
     /// Reads the row again, with generated columns and what triggers did.
-    pub async fn reload(&mut self, conn: &mut Conn) -> QueryResult<()> {
+    pub async fn reload(&mut self, conn: &Conn) -> QueryResult<()> {
         *self = Self::find(conn, self.id).await?.ok_or(diesel::NotFound)?;
         Ok(())
     }

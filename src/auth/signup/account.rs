@@ -1,0 +1,272 @@
+//! The account of a newcomer, from the look for its address to its first session.
+
+use chrono::TimeDelta;
+use futures_util::FutureExt as _;
+use futures_util::future::{join4, ready};
+use serde_json::{Map, Value};
+
+use super::{Contact, Password, SignedUp, gone};
+use crate::app::App;
+use crate::auth::Client;
+use crate::auth::grant::{SignIn, issue, provider_trait};
+use crate::auth::mailing::{self, Purpose, Stationery};
+use crate::clock::Timestamp;
+use crate::crypto::pkce::Challenge;
+use crate::db::{Conn, transaction};
+use crate::error::{Code, Context, Error, OnConstraint, Result, unprocessable};
+use crate::models::amr_claim::Method;
+use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
+use crate::models::flow_state::FlowState;
+use crate::models::identity::{EMAIL, Identity};
+use crate::models::one_time_token::OneTimeToken;
+use crate::models::user::User;
+
+/// Makes an account, or finds the one that its owner has never confirmed.
+pub(super) async fn open(
+    app: &App,
+    client: &Client,
+    contact: &Contact,
+    password: Password,
+    data: Map<String, Value>,
+    challenge: Option<&Challenge<'_>>,
+) -> Result<SignedUp> {
+    let existing = contact.holder(app, client).await?;
+    // Before anything is decided, so that time does not tell who has an account.
+    let hash = password.hash(app).await?;
+    if let Some(existing) = existing.as_ref().filter(|user| contact.is_confirmed(user)) {
+        return repeated(app, client, existing, contact, data).await;
+    }
+    let stationery = contact.stationery(app).await?;
+
+    let now = app.clock.now();
+    let conn = app.db.get().await?;
+    let tx: &Conn = &conn;
+    let signed_up = transaction(tx, async {
+        let user = match &existing {
+            // An unconfirmed account is kept as it is: nobody has proven to own it.
+            Some(existing) => User::lock(tx, existing.id).await?.ok_or_else(gone)?,
+            None => {
+                let mut user = contact.new_user(app, client, data.clone(), now);
+                user.encrypted_password = Some(hash);
+                insert_or_find(tx, user).await?
+            }
+        };
+        if contact.is_confirmed(&user) {
+            return Ok(ready(Ok(Err(user))).boxed());
+        }
+        let mut account = Account {
+            app,
+            client,
+            tx,
+            contact,
+            before: user.clone(),
+            user,
+            identity: None,
+            now,
+        };
+        account.adopt(&data);
+        Ok(match &stationery {
+            None => account.confirm()?.map(|done| done.map(Ok)).boxed(),
+            Some(stationery) => {
+                let asked = account.ask(stationery, challenge).await?;
+                asked.map(|done| done.map(Ok)).boxed()
+            }
+        })
+    })
+    .await?;
+    drop(conn);
+    match (signed_up, &stationery) {
+        (Err(existing), _) => repeated(app, client, &existing, contact, data).await,
+        (Ok(signed_up), None) => Ok(signed_up),
+        (Ok(signed_up), Some(stationery)) => {
+            stationery
+                .post(app)
+                .await
+                .public("Error sending confirmation email")?;
+            Ok(signed_up)
+        }
+    }
+}
+
+/// Inserts a new account; where another request was quicker with the same address, its account it is.
+async fn insert_or_find(tx: &Conn, mut user: User) -> Result<User> {
+    if user
+        .insert(tx)
+        .await
+        .on_constraint("users_phone_key", already_registered)
+        .public("Database error saving new user")?
+    {
+        return Ok(user);
+    }
+    let winner = User::find_by_email(tx, user.email(), &user.aud)
+        .await?
+        .ok_or_else(crate::auth::email_exists)?;
+    User::lock(tx, winner.id).await?.ok_or_else(gone)
+}
+
+/// An account whose row is there, and locked.
+struct Account<'a> {
+    app: &'a App,
+    client: &'a Client,
+    tx: &'a Conn,
+    contact: &'a Contact,
+    /// As it will be.
+    user: User,
+    /// As it was read.
+    before: User,
+    /// Its first identity, where that has yet to be written.
+    identity: Option<Identity>,
+    now: Timestamp,
+}
+
+impl<'a> Account<'a> {
+    /// Gives the user its identity, which then says all that is known of an unconfirmed user.
+    fn adopt(&mut self, data: &Map<String, Value>) {
+        let Self { user, contact, .. } = self;
+        let provider = contact.provider();
+        if user.own_identity(provider).is_none() {
+            let identity = contact.first_identity(user, data, self.now);
+            let mut shown = identity.clone();
+            // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
+            shown.identity_data.retain(|_, value| !value.is_null());
+            user.user_metadata.clone_from(&shown.identity_data);
+            user.identities = vec![shown];
+            user.derive_providers();
+            self.identity = Some(identity);
+        }
+        // The answer shows no other: whoever asks has proven nothing yet.
+        let id = user.id.to_string();
+        user.identities
+            .retain(|identity| identity.provider == provider && identity.provider_id == id);
+    }
+
+    /// Confirms the account at once and signs it in: the last writes of its transaction.
+    fn confirm(mut self) -> Result<impl Future<Output = Result<SignedUp>> + Send + use<'a>> {
+        let Self { app, now, tx, .. } = self;
+        let (client, contact) = (self.client, self.contact);
+        if self.user.is_banned(now) {
+            // No session could be opened.
+            return Err(gone());
+        }
+        contact.confirm(&mut self.user, now);
+        let mut confirmed = self.user.clone();
+        let mut user = self.user;
+        // The answer shows the identity as the user's metadata says it (GoTrue shares the map).
+        if let (Contact::Email(_), Some(identity)) = (contact, user.identities.first_mut()) {
+            identity
+                .identity_data
+                .insert("email_verified".into(), true.into());
+        }
+        let entry =
+            |action, traits, at| AuditLogEntry::new(Actor::User(&user), action, traits, "", at);
+        let login = provider_trait(contact.provider());
+        let sign_in = SignIn {
+            method: Method::Password,
+            audit: app.audited([
+                entry(Action::UserSignedUp, contact.signup_trait(), now),
+                entry(Action::Login, login, now + TimeDelta::microseconds(1)),
+            ]),
+            password: None,
+        };
+        Ok(async move {
+            let (adopted, cleared, saved, grant) = join4(
+                write(tx, self.identity.as_ref()),
+                OneTimeToken::clear_all(tx, user.id),
+                confirmed.save(tx, &self.before, now),
+                issue(app, tx, client, user, sign_in, now),
+            )
+            .await;
+            adopted?;
+            cleared?;
+            saved.public("Database error updating user")?;
+            let grant = grant?.ok_or_else(gone)?;
+            Ok(SignedUp::In(Box::new(grant)))
+        })
+    }
+
+    /// Asks by mail to confirm the account; gives the last write of its transaction.
+    async fn ask(
+        mut self,
+        stationery: &Stationery,
+        challenge: Option<&Challenge<'_>>,
+    ) -> Result<impl Future<Output = Result<SignedUp>> + Send + use<'a>> {
+        let Self { app, now, tx, .. } = self;
+        let user = &mut self.user;
+        write(tx, self.identity.as_ref()).await?;
+        app.audit(
+            tx,
+            Actor::User(user),
+            Action::UserConfirmationRequested,
+            provider_trait(self.contact.provider()),
+            now,
+        )
+        .await?;
+        if let Some(challenge) = challenge {
+            FlowState::begin(tx, user.id, EMAIL, Method::EmailSignup, challenge, now).await?;
+        }
+        mailing::send_code(
+            app,
+            tx,
+            self.client,
+            stationery,
+            Purpose::Confirmation,
+            user,
+            challenge.is_some(),
+        )
+        .await?;
+        Ok(async move {
+            let mut user = self.user;
+            user.save(tx, &self.before, now)
+                .await
+                .public("Error sending confirmation email")?;
+            if user.invited_at.is_some() {
+                // Who was invited by somebody must not learn what that somebody knows.
+                user.user_metadata.clear();
+                user.identities.clear();
+            }
+            Ok(SignedUp::Pending(Box::new(user)))
+        })
+    }
+}
+
+/// Writes the first identity, where it has yet to be written.
+async fn write(tx: &Conn, identity: Option<&Identity>) -> Result<()> {
+    match identity {
+        Some(identity) => identity
+            .supersede(tx)
+            .await
+            .public("Error creating identity"),
+        None => Ok(()),
+    }
+}
+
+/// Somebody signs up with an address that is taken and confirmed. Where addresses are confirmed at once there is
+/// nothing to hide; elsewhere the answer looks like a fresh sign-up.
+async fn repeated(
+    app: &App,
+    client: &Client,
+    user: &User,
+    contact: &Contact,
+    data: Map<String, Value>,
+) -> Result<SignedUp> {
+    let now = app.clock.now();
+    app.audit(
+        &*app.db.get().await?,
+        Actor::User(user),
+        Action::UserRepeatedSignUp,
+        provider_trait(contact.provider()),
+        now,
+    )
+    .await?;
+    if app.config.mailer.autoconfirm || app.config.sms.autoconfirm {
+        return Err(already_registered());
+    }
+    let mut invented = contact.new_user(app, client, data, now);
+    invented.role.clear();
+    invented.confirmation_sent_at = Some(now);
+    Ok(SignedUp::Pending(Box::new(invented)))
+}
+
+fn already_registered() -> Error {
+    unprocessable(Code::UserAlreadyExists, "User already registered")
+}

@@ -1,0 +1,143 @@
+//! How a newcomer can be reached: all that differs between an e-mail address and a phone number.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::auth::mailing::{self, Purpose, Stationery};
+use crate::auth::{Client, address, grant, invalid};
+use crate::clock::Timestamp;
+use crate::error::{Code, Context, Result, bad_request};
+use crate::models::identity::{EMAIL, Identity, PHONE, object};
+use crate::models::user::User;
+
+/// The address that an account begins with.
+pub(in crate::auth) enum Contact {
+    /// An e-mail address.
+    Email(String),
+    /// A phone number without `+`.
+    Phone(String),
+}
+
+impl Contact {
+    /// Reads an address, or else a phone number; either may be switched off.
+    pub(super) fn parse(app: &App, email: &str, phone: &str) -> Result<Self> {
+        let on = &app.config.external;
+        match (email, phone) {
+            ("", "") => Err(invalid(match (on.email_enabled, on.phone_enabled) {
+                (true, true) => "Sign up only available with email or phone provider",
+                (true, false) => "Sign up only available with email provider",
+                (false, true) => "Sign up only available with phone provider",
+                (false, false) => "Sign up with this provider not possible",
+            })),
+            ("", _) if !on.phone_enabled => Err(bad_request(
+                Code::PhoneProviderDisabled,
+                "Phone signups are disabled",
+            )),
+            ("", phone) => address::parse_phone(phone).map(Self::Phone),
+            _ if !on.email_enabled => Err(bad_request(
+                Code::EmailProviderDisabled,
+                "Email signups are disabled",
+            )),
+            (email, _) => address::parse_email(email).map(Self::Email),
+        }
+    }
+
+    pub(super) const fn provider(&self) -> &'static str {
+        match self {
+            Self::Email(_) => EMAIL,
+            Self::Phone(_) => PHONE,
+        }
+    }
+
+    /// What the audit log says of a sign-up besides.
+    pub(super) fn signup_trait(&self) -> Option<Value> {
+        match self {
+            Self::Email(_) => grant::provider_trait(EMAIL),
+            Self::Phone(_) => Some(json!({ "provider": PHONE, "channel": "sms" })),
+        }
+    }
+
+    /// Who has it already.
+    pub(super) async fn holder(&self, app: &App, client: &Client) -> Result<Option<User>> {
+        let mut conn = app.db.get().await?;
+        match self {
+            Self::Email(email) => {
+                let own_domains = app.config.experimental.own_linking_domains();
+                User::find_holder(&mut conn, email, &client.aud, None, &own_domains).await
+            }
+            Self::Phone(phone) => User::find_by_phone(&mut conn, phone, &client.aud).await,
+        }
+        .public("Database error finding user")
+    }
+
+    /// What a code to confirm it is sent on; none where it is confirmed at once.
+    pub(super) async fn stationery(&self, app: &App) -> Result<Option<Stationery>> {
+        match self {
+            Self::Email(_) if app.config.mailer.autoconfirm => Ok(None),
+            Self::Email(email) => mailing::prepare(app, Purpose::Confirmation, email)
+                .await
+                .map(Some),
+            Self::Phone(_) if app.config.sms.autoconfirm => Ok(None),
+            Self::Phone(_) => Err(address::no_sms("confirmation")),
+        }
+    }
+
+    /// An account that nobody has confirmed yet, without identities; not yet in the database.
+    pub(in crate::auth) fn new_user(
+        &self,
+        app: &App,
+        client: &Client,
+        data: Map<String, Value>,
+        now: Timestamp,
+    ) -> User {
+        let (email, phone) = match self {
+            Self::Email(email) => (Some(email.clone()), None),
+            Self::Phone(phone) => (None, Some(phone.clone())),
+        };
+        let provider = self.provider();
+        let mut user = User::new(&client.aud, email, phone, now);
+        user.role.clone_from(&app.config.jwt.default_group_name);
+        user.app_metadata = object(json!({ "provider": provider, "providers": [provider] }));
+        user.user_metadata = data;
+        user
+    }
+
+    /// The identity of a new account: the claims that we make, and what the newcomer said besides.
+    pub(super) fn first_identity(
+        &self,
+        user: &User,
+        data: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Identity {
+        let mut identity = match self {
+            Self::Email(_) => Identity::of_email(user.id, user.email(), false, now),
+            Self::Phone(_) => {
+                let mut identity = Identity::of_phone(user.id, "", false, now);
+                // GoTrue's claims of a phone sign-up name the (empty) e-mail address rather than the phone.
+                identity.identity_data.remove("phone");
+                identity
+            }
+        };
+        for (key, value) in data {
+            identity
+                .identity_data
+                .entry(key)
+                .or_insert_with(|| value.clone());
+        }
+        identity
+    }
+
+    pub(super) fn is_confirmed(&self, user: &User) -> bool {
+        match self {
+            Self::Email(_) => user.is_confirmed(),
+            Self::Phone(_) => user.is_phone_confirmed(),
+        }
+    }
+
+    pub(super) fn confirm(&self, user: &mut User, now: Timestamp) {
+        match self {
+            Self::Email(_) => user.confirm(now),
+            Self::Phone(_) => user.confirm_phone(now),
+        }
+    }
+}
