@@ -238,7 +238,7 @@ async fn new_hash(app: &App, params: &Params) -> Result<String> {
         (password, _) if password.len() > MAX_LENGTH => {
             Err(invalid("bcrypt: password length exceeds 72 bytes"))
         }
-        (password, _) => app.hasher.hash(password).await,
+        (password, _) => app.hasher.hash(password, None).await,
     }
 }
 
@@ -254,7 +254,7 @@ pub async fn update(app: &App, admin: &Admin, user: &User, mut params: Params) -
             Some(if password.is_empty() {
                 None
             } else {
-                Some(app.hasher.hash(password).await?)
+                Some(app.hasher.hash(password, None).await?)
             })
         }
     };

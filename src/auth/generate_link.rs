@@ -168,7 +168,7 @@ async fn new_password(app: &App, params: &Params) -> Result<String> {
         return Err(invalid("Signup requires a valid password"));
     }
     policy::check_password(app, &params.password).await?;
-    app.hasher.hash(&params.password).await
+    app.hasher.hash(&params.password, None).await
 }
 
 async fn check_email_change(

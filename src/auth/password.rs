@@ -47,7 +47,10 @@ async fn attempt(
     let user = user.filter(|user| user.password().is_some());
     let banned = user.as_ref().is_some_and(|user| user.is_banned(now));
     let stored = user.as_ref().and_then(User::password).map(str::to_owned);
-    let verified = app.hasher.verify(password, stored.as_deref()).await?;
+    let verified = app
+        .hasher
+        .verify(password, stored.as_deref(), client.ip)
+        .await?;
     let Some((user, stored)) = user.zip(stored) else {
         return Err(wrong());
     };
@@ -67,7 +70,7 @@ async fn attempt(
         tracing::warn!(?error, "password strength check on sign-in failed");
         None
     });
-    let anew = app.hasher.rehash(password, &stored).await;
+    let anew = app.hasher.rehash(password, &stored, client.ip).await;
 
     let now = app.clock.now();
     let audit = app.audited([AuditLogEntry::new(

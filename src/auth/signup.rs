@@ -45,10 +45,10 @@ pub enum Password {
 }
 
 impl Password {
-    async fn hash(&self, app: &App) -> Result<String> {
+    async fn hash(&self, app: &App, client: &Client) -> Result<String> {
         match self {
             Self::Nobodys => Ok(app.hasher.unusable_hash()),
-            Self::Chosen(password) => app.hasher.hash(password).await,
+            Self::Chosen(password) => app.hasher.hash(password, client.ip).await,
         }
     }
 }

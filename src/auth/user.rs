@@ -77,7 +77,7 @@ pub async fn update(
     check_taken(app, client, user, &changes).await?;
     let password = match &changes.password {
         None => None,
-        Some(password) => Some(new_password(app, bearer, &changes, password).await?),
+        Some(password) => Some(new_password(app, client, bearer, &changes, password).await?),
     };
     let (data, app_metadata) = (changes.data.take(), changes.app_metadata.take());
     let challenge = if changes.changes_email(user) {
@@ -280,6 +280,7 @@ async fn check_taken(app: &App, client: &Client, user: &User, changes: &Changes)
 /// Checks that the password may be changed, and hashes the new one; "" gives none.
 async fn new_password(
     app: &App,
+    client: &Client,
     bearer: &Bearer,
     changes: &Changes,
     password: &str,
@@ -313,18 +314,18 @@ async fn new_password(
             if current.is_empty() {
                 return Err(bad_request(Code::CurrentPasswordRequired, MESSAGE));
             }
-            if !app.hasher.verify(current, Some(stored)).await? {
+            if !app.hasher.verify(current, Some(stored), client.ip).await? {
                 return Err(bad_request(Code::CurrentPasswordInvalid, MESSAGE));
             }
         }
-        if app.hasher.verify(password, Some(stored)).await? {
+        if app.hasher.verify(password, Some(stored), client.ip).await? {
             return Err(unprocessable(
                 Code::SamePassword,
                 "New password should be different from the old password.",
             ));
         }
     }
-    app.hasher.hash(password).await.map(Some)
+    app.hasher.hash(password, client.ip).await.map(Some)
 }
 
 /// Puts a new password in place: every pending token is void, every other session ends.

@@ -1,14 +1,15 @@
 //! Threads that hash passwords, and nothing else, so that no other request waits for a hash.
 //!
-//! They start with the first password, stand back for the rest of the process (a lower priority), take turns on a
-//! queue of bounded length, and give their memory back when there is nothing to do. Work that nobody waits for any
-//! more is skipped.
+//! They start with the first password, stand back for the rest of the process (a lower priority), serve the addresses
+//! that callers come from in turn, and give their memory back when there is nothing to do. How many callers may wait
+//! is bounded: beyond that they are refused, those of the largest crowd first. Work that nobody waits for any more is
+//! skipped.
 //!
 //! **Time tells nothing.** A sign-in that fails does one hash of *each* kind that is in use here: its own, if the
 //! account has one, and an imitation of the others. So an unknown account, one without a password, and a wrong
 //! password on a cheap or a dear hash all do the same work. (GoTrue hashes nothing for unknown accounts.)
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,6 +21,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result, Unavailable};
 
 use super::password::{Memory, PasswordHash, Scheme, Work};
+
+mod queue;
+
+use queue::Queue;
 
 /// A thread without work keeps its memory this long.
 const IDLE: Duration = Duration::from_secs(10);
@@ -37,20 +42,10 @@ const DEAREST: u64 = 1_000_000;
 pub struct Settings {
     /// How new hashes are made.
     pub scheme: Scheme,
-    /// Threads; 0 for one per core.
+    /// Threads, at least 1.
     pub threads: usize,
-    /// Passwords that may wait; 0 for 32 per thread.
+    /// Passwords that may wait.
     pub queue: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            scheme: Scheme::ARGON2ID,
-            threads: 0,
-            queue: 0,
-        }
-    }
 }
 
 /// Hashes and checks passwords. Dropping it ends its threads.
@@ -62,14 +57,12 @@ pub struct Hasher {
 
 struct Shared {
     threads: usize,
-    queue: usize,
     state: Mutex<State>,
     wake: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: Queue<Job>,
     waiting: usize,
     threads: Vec<JoinHandle<()>>,
     closed: bool,
@@ -81,40 +74,38 @@ impl Hasher {
     /// A hasher without threads; they start when they are needed.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
-        let threads = if settings.threads == 0 {
-            cores()
-        } else {
-            settings.threads
-        };
-        let queue = if settings.queue == 0 {
-            threads * 32
-        } else {
-            settings.queue
-        };
         Self {
             scheme: settings.scheme,
             kinds: Mutex::default(),
             shared: Arc::new(Shared {
-                threads,
-                queue,
-                state: Mutex::default(),
+                threads: settings.threads,
+                state: Mutex::new(State {
+                    jobs: Queue::new(settings.queue),
+                    waiting: 0,
+                    threads: Vec::new(),
+                    closed: false,
+                }),
                 wake: Condvar::new(),
             }),
         }
     }
 
-    /// A new hash of `password` for the database.
-    pub async fn hash(&self, password: &str) -> Result<String> {
+    /// A new hash of `password` for the database. `ip` is the caller's address, here and below; none is the operator's.
+    pub async fn hash(&self, password: &str, ip: Option<IpAddr>) -> Result<String> {
         let (scheme, password) = (self.scheme, copy(password));
         Ok(self
-            .run(move |memory| scheme.hash(&password, memory))
+            .run(ip, move |memory| scheme.hash(&password, memory))
             .await??)
     }
 
     /// Whether `password` belongs to the stored hash. `None`, an empty and an unreadable hash fit no password, and
     /// failing takes the same work for all.
-    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool> {
+    pub async fn verify(
+        &self,
+        password: &str,
+        stored: Option<&str>,
+        ip: Option<IpAddr>,
+    ) -> Result<bool> {
         let stored = stored.and_then(|text| PasswordHash::parse(text).ok());
         let own = stored.as_ref().map(PasswordHash::work);
         if let Some(work) = own {
@@ -126,7 +117,7 @@ impl Hasher {
             .filter(|work| Some(*work) != own)
             .collect();
         let password = copy(password);
-        self.run(move |memory| {
+        self.run(ip, move |memory| {
             let right = stored.is_some_and(|hash| hash.verify(&password, memory));
             if !right {
                 for work in others {
@@ -146,12 +137,12 @@ impl Hasher {
 
     /// A hash in place of `stored`, which `password` was just right for. None where that is as good as a new one, and
     /// while others wait: a storm of sign-ins is no time to hash twice, and there will be another sign-in.
-    pub async fn rehash(&self, password: &str, stored: &str) -> Option<String> {
+    pub async fn rehash(&self, password: &str, stored: &str, ip: Option<IpAddr>) -> Option<String> {
         let stored = PasswordHash::parse(stored).ok()?;
         if !self.scheme.outdates(stored.work()) || !self.shared.lock().jobs.is_empty() {
             return None;
         }
-        self.hash(password).await.ok()
+        self.hash(password, ip).await.ok()
     }
 
     /// Takes note of a stored hash, so that failed sign-ins imitate its kind. For samples from the database at
@@ -198,22 +189,24 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
+        ip: Option<IpAddr>,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        self.shared.submit(Box::new(move |memory| {
+        let job = Box::new(move |memory: &mut Memory| {
             if !sender.is_closed() {
+                let done = catch_unwind(AssertUnwindSafe(|| work(memory)));
                 // The caller may leave at any moment.
-                let _ = sender.send(work(memory));
+                let _ = sender.send(done);
             }
-        }))?;
-        receiver.await.map_err(|_| {
-            if self.shared.lock().closed {
-                busy()
-            } else {
-                anyhow::anyhow!("hashing a password panicked").into()
-            }
-        })
+        });
+        self.shared.submit(ip, job)?;
+        match receiver.await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(_)) => Err(anyhow::anyhow!("hashing a password panicked").into()),
+            // The job was dropped, for somebody of another address or for good.
+            Err(_) => Err(busy()),
+        }
     }
 }
 
@@ -228,12 +221,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, job: Job) -> Result<()> {
+    fn submit(self: &Arc<Self>, ip: Option<IpAddr>, job: Job) -> Result<()> {
         let mut state = self.lock();
-        if state.closed || state.jobs.len() >= self.queue {
+        if state.closed || !state.jobs.push(ip, job) {
             return Err(busy());
         }
-        state.jobs.push_back(job);
         if state.jobs.len() > state.waiting && state.threads.len() < self.threads {
             let shared = Arc::clone(self);
             let spawned = std::thread::Builder::new()
@@ -242,7 +234,7 @@ impl Shared {
             match spawned {
                 Ok(thread) => state.threads.push(thread),
                 Err(_) if state.threads.is_empty() => {
-                    state.jobs.pop_back();
+                    state.jobs.clear();
                     return Err(busy());
                 }
                 Err(_) => {}
@@ -260,9 +252,7 @@ impl Shared {
         let _ = rustix::process::nice(NICE);
         let mut memory = Memory::default();
         while let Some(job) = self.next(&mut memory) {
-            if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-                memory = Memory::default();
-            }
+            job(&mut memory);
             if self.lock().jobs.is_empty() {
                 // Under load the next hash overwrites it, and the next caller need not wait for this.
                 memory.wipe();
@@ -274,7 +264,7 @@ impl Shared {
     fn next(&self, memory: &mut Memory) -> Option<Job> {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some(job) = state.jobs.pop() {
                 return Some(job);
             }
             if state.closed {
@@ -293,7 +283,7 @@ impl Shared {
                     .wait_timeout(state, IDLE)
                     .unwrap_or_else(PoisonError::into_inner);
                 if timeout.timed_out() {
-                    *memory = Memory::default();
+                    memory.give_back();
                 }
             }
             state.waiting -= 1;

@@ -33,7 +33,7 @@ pub async fn create_user(app: &App, new: NewUser) -> Result<User> {
         return Err(super::invalid("bcrypt: password length exceeds 72 bytes"));
     }
     let aud = new.aud.as_ref().unwrap_or(&app.config.jwt.aud);
-    let hash = app.hasher.hash(&new.password).await?;
+    let hash = app.hasher.hash(&new.password, None).await?;
     let now = app.clock.now();
     let mut user = User::new(aud, Some(email), None, now);
     user.encrypted_password = Some(hash);

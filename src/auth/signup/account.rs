@@ -32,7 +32,7 @@ pub(super) async fn open(
 ) -> Result<SignedUp> {
     let existing = contact.holder(app, client).await?;
     // Before anything is decided, so that time does not tell who has an account.
-    let hash = password.hash(app).await?;
+    let hash = password.hash(app, client).await?;
     if let Some(existing) = existing.as_ref().filter(|user| contact.is_confirmed(user)) {
         return repeated(app, client, existing, contact, data).await;
     }

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+#[cfg(test)]
+use super::Work;
 use crate::crypto::secrets;
 
 const BASE64: GeneralPurpose =
@@ -26,27 +28,37 @@ static LARGE: Mutex<()> = Mutex::new(());
 
 /// The memory that Argon2 fills, kept from one hash to the next by each hashing thread.
 #[derive(Default)]
-pub struct Memory(Vec<Block>);
+pub struct Memory {
+    blocks: Vec<Block>,
+    /// What was done with it, for tests that count.
+    #[cfg(test)]
+    pub(in crate::crypto) done: Vec<Work>,
+}
 
 impl Memory {
     fn blocks(&mut self, kib: usize) -> &mut [Block] {
-        if self.0.len() < kib {
+        if self.blocks.len() < kib {
             // Not grown in place: the old content need not be copied.
-            *self = Self::default();
-            self.0 = vec![Block::new(); kib];
+            self.give_back();
+            self.blocks = vec![Block::new(); kib];
         }
-        self.0.get_mut(..kib).unwrap_or_default()
+        self.blocks.get_mut(..kib).unwrap_or_default()
     }
 
     /// Overwrites what the last hash left behind.
     pub fn wipe(&mut self) {
-        self.0.zeroize();
+        self.blocks.zeroize();
+    }
+
+    /// Gives it back to the system.
+    pub fn give_back(&mut self) {
+        self.blocks = Vec::new();
     }
 
     /// Whether there is nothing to give back.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.blocks.is_empty()
     }
 }
 
@@ -201,6 +213,6 @@ pub(super) fn run(
         );
     }
     let _alone = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-    *memory = Memory::default();
+    memory.give_back();
     argon2.hash_password_into(password, salt, out)
 }
