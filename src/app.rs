@@ -7,16 +7,14 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret;
 
 use crate::auth::admin::totals::Totals;
+use crate::auth::batches::Batches;
 use crate::auth::redirect::RedirectRules;
 use crate::clock::Clock;
 use crate::config::{Config, PasswordHash, Truegate};
 use crate::crypto::hasher::{self, Hasher};
 use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
-use crate::crypto::refresh_token::SignedToken;
-use crate::db::{Batch, Pool};
-use crate::models::refresh_token::{Exchange, Exchanged, Stored};
-use crate::models::session::{Bearer, Named};
+use crate::db::Pool;
 use crate::outside::http;
 use crate::outside::templates::Templates;
 use crate::web::limits::Limits;
@@ -34,12 +32,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Connections to Postgres.
     pub db: Pool,
-    /// Finds whom bearer tokens name.
-    pub bearers: Batch<Named, Option<Bearer>>,
-    /// Exchanges version 1 refresh tokens that nothing speaks against.
-    pub stored_tokens: Batch<Exchange<Stored>, Option<Exchanged>>,
-    /// The same for version 2.
-    pub signed_tokens: Batch<Exchange<SignedToken>, Option<Exchanged>>,
+    /// What requests ask of Postgres together.
+    pub batches: Batches,
     /// Signs and verifies tokens.
     pub keys: Keys,
     /// Hashes passwords on threads of its own.
@@ -87,11 +81,8 @@ impl App {
             .map_err(anyhow::Error::msg)?;
         let http = http::client()?;
         let db = Pool::new(&config)?;
-        let batch = config.truegate.batch;
         Ok(Self(Arc::new(Parts {
-            bearers: Batch::new(db.clone(), Bearer::find, batch),
-            stored_tokens: Batch::new(db.clone(), Exchange::<Stored>::all, batch),
-            signed_tokens: Batch::new(db.clone(), Exchange::<SignedToken>::all, batch),
+            batches: Batches::new(&db, config.truegate.batch),
             db,
             hasher: Hasher::new(hashing(&config.truegate)?),
             totals: Totals::default(),

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod admin;
 pub mod audit;
+pub mod batches;
 pub mod bearer;
 pub mod captcha;
 pub mod generate_link;

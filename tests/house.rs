@@ -398,7 +398,10 @@ fn crypto_is_pure() {
     let words = [
         "std::fs",
         "std::env",
-        "std::net",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "ToSocketAddrs",
         "tokio::fs",
         "tokio::net",
         "tokio::time",

@@ -105,7 +105,7 @@ async fn find(
         user_id,
         session_id,
     };
-    match app.bearers.ask(named).await? {
+    match app.batches.bearers.ask(named).await? {
         Some(bearer) => Ok((bearer.user, bearer.session)),
         None => Err(forbidden(
             Code::UserNotFound,

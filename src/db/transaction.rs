@@ -1,13 +1,11 @@
 //! A transaction whose BEGIN and COMMIT cost no round trip of their own: they travel with the statements next to them.
 //! (A connection takes statements before it has answered the ones before, and Postgres executes them in turn.)
 
-use std::pin::pin;
-
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::{Either, join, select};
+use futures_util::future::join;
 
 use super::{Conn, statement};
-use crate::error::{Error, Result, UNEXPECTED_FAILURE, failed};
+use crate::error::Result;
 
 /// Runs `act` in a transaction. BEGIN goes ahead of its first statement; `Err` rolls back; `Ok` gives the last writes,
 /// and COMMIT follows on their heels.
@@ -21,7 +19,7 @@ where
     let (begun, acted) = join((&mut &*conn).batch_execute("BEGIN"), act).await;
     begun?;
     let last = match acted {
-        Ok(last) => pin!(last),
+        Ok(last) => last,
         Err(error) => {
             // Where this fails, the pool finds the transaction open and gives the connection up.
             let _ = conn.batch_execute("ROLLBACK").await;
@@ -30,19 +28,8 @@ where
     };
     // Prepared like the others: it queues behind them even where they are yet to be prepared.
     let commit = statement("commit").execute(&mut conn);
-    match select(last, commit).await {
-        Either::Left((written, commit)) => {
-            let committed = commit.await;
-            let written = written?;
-            committed?;
-            Ok(written)
-        }
-        Either::Right(_) => Err(overtaken()),
-    }
-}
-
-/// COMMIT was answered before the last write.
-fn overtaken() -> Error {
-    let cause = anyhow::anyhow!("one of the last writes waited for something");
-    failed(UNEXPECTED_FAILURE, cause)
+    let (written, committed) = join(last, commit).await;
+    let written = written?;
+    committed?;
+    Ok(written)
 }

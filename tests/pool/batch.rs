@@ -139,14 +139,18 @@ async fn all_are_told_that_the_database_is_away() {
 async fn a_statement_that_hangs_holds_nobody_else_up() {
     let database = Database::new().await;
     let rows = database.connect().await;
-    let hang = "CREATE TABLE public.gate (); CREATE FUNCTION public.wait_at_gate(bigint) RETURNS bigint LANGUAGE plpgsql AS \
-        'BEGIN IF $1 = 999 THEN LOCK TABLE public.gate; END IF; RETURN 1000 / $1; END'; BEGIN; LOCK TABLE public.gate";
-    rows.batch_execute(hang).await.unwrap();
+    let gate = "CREATE TABLE public.gate (); CREATE FUNCTION public.wait_at_gate(bigint) RETURNS bigint LANGUAGE plpgsql AS \
+        'BEGIN IF $1 = 999 THEN LOCK TABLE public.gate; END IF; RETURN 1000 / $1; END'";
+    for sql in [gate, "BEGIN; LOCK TABLE public.gate"] {
+        rows.batch_execute(sql).await.unwrap();
+    }
     let divisions = Divisions {
         batch: Batch::new(pool(&database.url, &[]), divide_at_gate, true),
         sizes: Arc::default(),
     };
     let (first, ()) = tokio::join!(divisions.ask(999), async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)";
+        while !rows.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
         assert_eq!(divisions.ask(10).await.unwrap(), Some(100));
         rows.batch_execute("COMMIT").await.unwrap();
     });

@@ -48,7 +48,7 @@ async fn exchange_stored(app: &App, client: &Client, token: &str) -> Result<Opti
     };
     let ids = [Uuid::new_v4(), Uuid::new_v4()];
     let asked = prepare(app, client, stored, ids, now);
-    let Some(Exchanged { user, session, .. }) = app.stored_tokens.ask(asked).await? else {
+    let Some(Exchanged { user, session, .. }) = app.batches.stored_tokens.ask(asked).await? else {
         return Ok(None);
     };
     let actions = [Action::TokenRefreshed, Action::TokenRevoked];
@@ -66,7 +66,7 @@ async fn exchange_signed(app: &App, client: &Client, token: &SignedToken) -> Res
     let now = app.clock.now();
     let ids = [Uuid::new_v4(), Uuid::nil()];
     let asked = prepare(app, client, token.clone(), ids, now);
-    let Some(Exchanged { user, session, .. }) = app.signed_tokens.ask(asked).await? else {
+    let Some(Exchanged { user, session, .. }) = app.batches.signed_tokens.ask(asked).await? else {
         return Ok(None);
     };
     app.log_audit(&user, ids.into_iter().zip([Action::TokenRefreshed]), now);
