@@ -15,7 +15,7 @@ use crate::crypto::hasher::{self, Hasher};
 use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
 use crate::db::Pool;
-use crate::outside::http;
+use crate::outside::http::Http;
 use crate::outside::templates::Templates;
 use crate::web::limits::Limits;
 use crate::workers::outbox::Mailer;
@@ -45,7 +45,7 @@ pub struct Parts {
     /// Delivers what acts have queued.
     pub mailer: Mailer,
     /// The one outgoing HTTP client.
-    pub http: reqwest::Client,
+    pub http: Http,
     /// How many users lists have, where they are many.
     pub totals: Totals,
     /// Limiters per client, and of the whole process.
@@ -79,7 +79,7 @@ impl App {
         .map_err(anyhow::Error::msg)?;
         let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list)
             .map_err(anyhow::Error::msg)?;
-        let http = http::client()?;
+        let http = Http::default();
         let db = Pool::new(&config)?;
         Ok(Self(Arc::new(Parts {
             batches: Batches::new(&db, config.truegate.batch),

@@ -55,7 +55,7 @@ fn in_utc(text: &str) -> Option<Timestamp> {
     }
     let micros = match text.get(19..)? {
         [] => 0,
-        [b'.', digits @ ..] if digits.len() <= 6 => {
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
             number(20, digits.len())? * 10_u32.pow(6 - u32::try_from(digits.len()).ok()?)
         }
         _ => return None,

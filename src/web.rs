@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client_ip;
 pub mod cors;
+pub mod document;
 pub mod external_url;
 pub mod json;
 pub mod limits;

@@ -8,13 +8,13 @@ use crate::config::Config;
 use crate::db::Pool;
 use crate::db::migrations::{self, Patience, Report};
 use crate::error::Error;
-use crate::outside::http;
+use crate::outside::http::Http;
 use crate::outside::templates::Templates;
 
 /// Migrates, and prints what was done, and what would be wrong with the mails of these settings.
 pub(super) async fn run(config: &Config) -> Result<()> {
     say(&apply(config).await?.to_string())?;
-    let templates = Templates::new(config, http::client()?);
+    let templates = Templates::new(config, Http::default());
     for problem in templates.check(SystemClock.now()).await {
         say(&format!("warning: {problem}"))?;
     }

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -37,18 +36,10 @@ pub struct Keys {
     secret_kid: String,
     /// The `alg` values taken from callers.
     valid_methods: Vec<String>,
-    jwks: Jwks,
+    /// `{"keys":[..]}`: the public halves.
+    jwks: Bytes,
     /// Tokens that these keys have verified.
     pub(super) verified: Verified,
-}
-
-/// The public halves, as `/.well-known/jwks.json` serves them.
-#[derive(Debug, Clone)]
-pub struct Jwks {
-    /// `{"keys":[..]}`
-    pub body: Bytes,
-    /// A strong entity tag of `body`, with its quotes.
-    pub etag: String,
 }
 
 enum Signing {
@@ -89,11 +80,7 @@ impl Keys {
         } else {
             valid_methods.to_vec()
         };
-        let body = json!({ "keys": jwks.iter().filter_map(|jwk| jwk.public.as_ref()).collect::<Vec<_>>() }).to_string();
-        let etag = format!(
-            "\"{}\"",
-            URL_SAFE_NO_PAD.encode(digest(&SHA256, body.as_bytes()))
-        );
+        let jwks_body = json!({ "keys": jwks.iter().filter_map(|jwk| jwk.public.as_ref()).collect::<Vec<_>>() }).to_string();
         let mut signers = Vec::new();
         let mut verifying = Vec::new();
         for jwk in jwks {
@@ -124,17 +111,14 @@ impl Keys {
             ))),
             secret_kid: key_id.to_owned(),
             valid_methods,
-            jwks: Jwks {
-                body: Bytes::from(body),
-                etag,
-            },
+            jwks: Bytes::from(jwks_body),
             verified: Verified::default(),
         })
     }
 
-    /// The public key set. It is empty when only secrets are configured.
+    /// The public key set, as JSON. It is empty when only secrets are configured.
     #[must_use]
-    pub fn jwks(&self) -> &Jwks {
+    pub fn jwks(&self) -> &Bytes {
         &self.jwks
     }
 

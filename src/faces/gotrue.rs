@@ -22,17 +22,22 @@ mod views;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
+use http::HeaderMap;
 
 use crate::app::App;
+use crate::web::document::Document;
 
 /// All routes of this face.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/health", get(infrastructure::health))
-        .route("/.well-known/jwks.json", get(infrastructure::jwks))
+        .route(
+            "/.well-known/jwks.json",
+            document(infrastructure::jwks(&app)),
+        )
         .route(
             "/.well-known/openid-configuration",
-            get(infrastructure::discovery),
+            document(infrastructure::discovery(&app)),
         )
         .route(
             "/.well-known/oauth-authorization-server",
@@ -52,6 +57,11 @@ pub fn router(app: App) -> Router {
         .merge(admin_routes(&app))
         .fallback(door::not_found)
         .with_state(app)
+}
+
+/// Serves a document that does not change.
+fn document(document: Document) -> MethodRouter<App> {
+    get(async move |headers: HeaderMap| document.answer(&headers))
 }
 
 /// What only a user may call, and all other paths below it.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::Security;
 use crate::error::{Result, failed};
+use crate::outside::http::Http;
 
 /// What the captcha service says.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ struct Verdict {
 
 /// Asks the configured service. A service that cannot be reached is a failure, as in GoTrue.
 pub async fn verify(
-    http: &reqwest::Client,
+    http: &Http,
     config: &Security,
     token: &str,
     ip: Option<IpAddr>,
@@ -48,6 +49,7 @@ pub async fn verify(
         ("response", token.trim()),
         ("remoteip", &ip),
     ];
+    let http = http.client()?;
     let verdict = async {
         let request = http
             .post(url)

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::config::Mailer;
+use crate::outside::http::Http;
 
 /// How long all questions together may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,12 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_ANSWER: usize = 1024;
 
 /// Whether mail to this address is pointless; `host` is its domain, where that is in doubt.
-pub async fn refuses(
-    http: &reqwest::Client,
-    mailer: &Mailer,
-    address: &str,
-    host: Option<&str>,
-) -> bool {
+pub async fn refuses(http: &Http, mailer: &Mailer, address: &str, host: Option<&str>) -> bool {
     let (unknown, unwanted) = tokio::join!(
         timeout(PATIENCE, is_unknown(host)),
         timeout(PATIENCE, is_unwanted(http, mailer, address)),
@@ -55,14 +51,11 @@ struct Verdict {
 }
 
 /// Whether the operator's service says `{"valid": false}`.
-async fn is_unwanted(
-    http: &reqwest::Client,
-    mailer: &Mailer,
-    address: &str,
-) -> Result<bool, reqwest::Error> {
+async fn is_unwanted(http: &Http, mailer: &Mailer, address: &str) -> anyhow::Result<bool> {
     let Some(url) = &mailer.email_validation_service_url else {
         return Ok(false);
     };
+    let http = http.client()?;
     let mut request = http
         .post(url.clone())
         .json(&serde_json::json!({ "email": address }));

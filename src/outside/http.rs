@@ -1,8 +1,9 @@
 //! The one outgoing HTTP client: timeouts, no redirects, and the house's own TLS stack.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use rustls::{ClientConfig, RootCertStore};
 
 /// How long a whole exchange may take where nobody says otherwise (GoTrue's `GOTRUE_INTERNAL_HTTP_TIMEOUT`).
@@ -11,16 +12,31 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes the client.
-pub fn client() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder()
+/// The client; cheap to clone. It is made when it is first asked for: to read the machine's certificates takes longer
+/// than all else at start.
+#[derive(Clone, Default)]
+pub struct Http(Arc<OnceLock<Result<reqwest::Client, String>>>);
+
+impl Http {
+    /// The client that asks.
+    pub fn client(&self) -> anyhow::Result<&reqwest::Client> {
+        let client = self
+            .0
+            .get_or_init(|| client().map_err(|error| format!("{error:#}")));
+        client
+            .as_ref()
+            .map_err(|error| anyhow!("the HTTP client: {error}"))
+    }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(30))
-        .build()
-        .context("the HTTP client")
+        .build()?)
 }
 
 /// Trusts the machine's certificates (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.
@@ -32,7 +48,7 @@ pub fn tls() -> anyhow::Result<ClientConfig> {
         // A certificate that rustls cannot read cannot vouch for anybody.
         let _ = roots.add(certificate);
     }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

@@ -6,10 +6,11 @@ use aws_lc_rs::digest;
 
 use crate::config::Password;
 use crate::error::{Result, failed};
+use crate::outside::http::Http;
 
 /// Asks the range API. When it cannot be asked: a failure if the configuration wants that, else "not known".
-pub async fn is_known(http: &reqwest::Client, config: &Password, password: &str) -> Result<bool> {
-    match ask(http, config, password).await {
+pub async fn is_known(http: &Http, config: &Password, password: &str) -> Result<bool> {
+    match ask(http.client()?, config, password).await {
         Ok(known) => Ok(known),
         Err(cause) if config.hibp_fail_closed => Err(failed(
             "Unable to perform password strength check with HaveIBeenPwned.org.",

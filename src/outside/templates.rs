@@ -17,13 +17,14 @@ use tokio::sync::Mutex;
 use crate::clock::Timestamp;
 use crate::config::{Config, MailKind};
 use crate::error::Result;
+use crate::outside::http::Http;
 use go::GoTemplate;
 use source::Source;
 
 /// All templates of this server.
 pub struct Templates {
     slots: Vec<Slot>,
-    http: reqwest::Client,
+    http: Http,
     rules: Rules,
     /// When a template was last asked for.
     touched: RwLock<Option<Timestamp>>,
@@ -95,7 +96,7 @@ impl Template {
 impl Templates {
     /// Notes where the templates are; they are loaded when first needed.
     #[must_use]
-    pub fn new(config: &Config, http: reqwest::Client) -> Self {
+    pub fn new(config: &Config, http: Http) -> Self {
         let mailer = &config.mailer;
         let slot = |kind: MailKind| Slot {
             kind,

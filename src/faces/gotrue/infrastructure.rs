@@ -1,56 +1,30 @@
 //! What other programs ask: is it alive, which keys sign, where is what.
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use http::{HeaderValue, header};
 use serde_json::json;
 
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
-use crate::web::json::Json;
-
-const CACHED: (HeaderName, HeaderValue) = (
-    header::CACHE_CONTROL,
-    HeaderValue::from_static("public, max-age=600"),
-);
-const JSON: (HeaderName, HeaderValue) = (
-    header::CONTENT_TYPE,
-    HeaderValue::from_static("application/json"),
-);
+use crate::web::document::Document;
+use crate::web::json::to_vec;
 
 /// The version of GoTrue whose API this is; clients look at it to know what the server can do.
-const GOTRUE_VERSION: &str = "v2.196.0";
-
-#[derive(Serialize)]
-struct Health {
-    version: &'static str,
-    name: &'static str,
-    description: &'static str,
-}
+const HEALTH: &str = r#"{"version":"v2.196.0","name":"GoTrue","description":"GoTrue is a user registration and authentication API"}"#;
 
 /// `GET /health`: alive; asks nobody else.
 pub async fn health() -> Response {
-    Json(Health {
-        version: GOTRUE_VERSION,
-        name: "GoTrue",
-        description: "GoTrue is a user registration and authentication API",
-    })
-    .into_response()
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], HEALTH).into_response()
 }
 
 /// `GET /.well-known/jwks.json`: the public halves of the keys.
-pub async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
-    let jwks = app.keys.jwks();
-    let etag = HeaderValue::from_str(&jwks.etag).unwrap_or(HeaderValue::from_static("\"\""));
-    if headers.get(header::IF_NONE_MATCH) == Some(&etag) {
-        return (StatusCode::NOT_MODIFIED, [CACHED, (header::ETAG, etag)]).into_response();
-    }
-    ([JSON, CACHED, (header::ETAG, etag)], jwks.body.clone()).into_response()
+pub fn jwks(app: &App) -> Document {
+    Document::new(app.keys.jwks().clone())
 }
 
 /// `GET /.well-known/openid-configuration`: always served, as by GoTrue.
-pub async fn discovery(State(app): State<App>) -> Response {
+pub fn discovery(app: &App) -> Document {
     let issuer = app.config.jwt.issuer.as_deref().unwrap_or_default();
     let base = issuer.trim_end_matches('/');
     let document = json!({
@@ -72,7 +46,8 @@ pub async fn discovery(State(app): State<App>) -> Response {
         ],
         "code_challenge_methods_supported": ["S256", "plain"],
     });
-    ([CACHED], Json(document)).into_response()
+    // JSON of texts can always be written.
+    Document::new(to_vec(&document).unwrap_or_default())
 }
 
 /// `GET /.well-known/oauth-authorization-server`: there is no OAuth server to describe.

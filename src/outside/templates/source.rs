@@ -7,6 +7,8 @@ use reqwest::header::LOCATION;
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
+use crate::outside::http::Http;
+
 /// How long loading may take, redirects included (GoTrue's `Cache.fetch`).
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many redirects are followed, as Go's client does.
@@ -30,11 +32,7 @@ impl Source {
     }
 
     /// The template, cut after `max_size` bytes (as GoTrue cuts it). The error says why there is none.
-    pub(super) async fn load(
-        &self,
-        http: &reqwest::Client,
-        max_size: usize,
-    ) -> Result<String, String> {
+    pub(super) async fn load(&self, http: &Http, max_size: usize) -> Result<String, String> {
         let bytes = match self {
             Self::Http(url) => tokio::time::timeout(TIMEOUT, fetch(http, url, max_size))
                 .await
@@ -47,7 +45,8 @@ impl Source {
     }
 }
 
-async fn fetch(http: &reqwest::Client, url: &str, max_size: usize) -> Result<Vec<u8>, String> {
+async fn fetch(http: &Http, url: &str, max_size: usize) -> Result<Vec<u8>, String> {
+    let http = http.client().map_err(|error| error.to_string())?;
     let mut url = Url::parse(url).map_err(|error| error.to_string())?;
     for _ in 0..=MAX_REDIRECTS {
         let mut response = http

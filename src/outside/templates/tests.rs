@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::outside::http;
+use crate::outside::http::Http;
 
 fn start() -> Timestamp {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
@@ -72,7 +72,7 @@ fn templates(settings: &[(&str, &str)]) -> Templates {
     ]);
     pairs.extend(settings.iter().copied());
     let config = Config::from_pairs(pairs).unwrap();
-    Templates::new(&config, http::client().unwrap())
+    Templates::new(&config, Http::default())
 }
 
 async fn render(templates: &Templates, kind: MailKind, now: Timestamp) -> Rendered {
