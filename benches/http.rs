@@ -23,7 +23,7 @@ use truegate::config::Config;
 use truegate::db::migrations::{self, Patience};
 use truegate::db::private::{InUse, Options, PrivatePostgres};
 use truegate::faces::gotrue;
-use truegate::outside::http;
+use truegate::outside::Http;
 use truegate::server::{self, Settings};
 
 /// Clients at work at the same time, each with one connection that it keeps.
@@ -128,7 +128,7 @@ impl Client {
         Self {
             number,
             signups: 0,
-            http: http::client().unwrap(),
+            http: Http::default().client().unwrap().clone(),
             base: base.to_owned(),
             email: String::new(),
             access_token: String::new(),

@@ -15,7 +15,7 @@ use crate::crypto::hasher::{self, Hasher};
 use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
 use crate::db::Pool;
-use crate::outside::http::Http;
+use crate::outside::Http;
 use crate::outside::templates::Templates;
 use crate::web::limits::Limits;
 use crate::workers::outbox::Mailer;

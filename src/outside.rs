@@ -2,7 +2,9 @@
 
 pub mod captcha;
 pub mod email_validation;
-pub mod http;
+mod http;
 pub mod mail;
 pub mod pwned;
 pub mod templates;
+
+pub use http::Http;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::db::Pool;
 use crate::db::migrations::{self, Patience, Report};
 use crate::error::Error;
-use crate::outside::http::Http;
+use crate::outside::Http;
 use crate::outside::templates::Templates;
 
 /// Migrates, and prints what was done, and what would be wrong with the mails of these settings.

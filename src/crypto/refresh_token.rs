@@ -38,7 +38,7 @@ impl<'a> RefreshToken<'a> {
     /// A new token to store, as GoTrue makes them: 12 characters of `a-z2-7`.
     #[must_use]
     pub fn generate() -> String {
-        secrets::generate_alphanumeric(12)
+        secrets::generate_alphanumeric::<12>()
     }
 }
 

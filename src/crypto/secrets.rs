@@ -28,13 +28,15 @@ pub fn generate_text<const BYTES: usize>() -> String {
     URL_SAFE_NO_PAD.encode(generate::<BYTES>())
 }
 
-/// `length` characters of `a-z2-7`, five random bits each: GoTrue's `SecureAlphanumeric`.
+/// `LENGTH` characters of `a-z2-7`, five random bits each: GoTrue's `SecureAlphanumeric`.
 #[must_use]
-pub fn generate_alphanumeric(length: usize) -> String {
+pub fn generate_alphanumeric<const LENGTH: usize>() -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    (0..length)
-        .map(|_| pick(ALPHABET))
-        .map(char::from)
+    // 32 divides 256: each character is equally likely.
+    generate::<LENGTH>()
+        .iter()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)))
+        .map(|character| char::from(*character))
         .collect()
 }
 
@@ -70,14 +72,14 @@ mod tests {
     #[test]
     fn texts_have_their_length_and_alphabet() {
         assert_eq!(generate_text::<32>().len(), 43);
-        let token = generate_alphanumeric(12);
+        let token = generate_alphanumeric::<12>();
         assert_eq!(token.len(), 12);
         assert!(
             token
                 .bytes()
                 .all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
         );
-        assert_ne!(token, generate_alphanumeric(12));
+        assert_ne!(token, generate_alphanumeric::<12>());
     }
 
     #[test]

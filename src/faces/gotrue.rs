@@ -25,19 +25,20 @@ use axum::routing::{MethodRouter, any, delete, get, post, put};
 use http::HeaderMap;
 
 use crate::app::App;
-use crate::web::document::Document;
 
 /// All routes of this face.
 pub fn router(app: App) -> Router {
+    let jwks = infrastructure::jwks(&app);
+    let discovery = infrastructure::discovery(&app);
     Router::new()
         .route("/health", get(infrastructure::health))
         .route(
             "/.well-known/jwks.json",
-            document(infrastructure::jwks(&app)),
+            get(async move |headers: HeaderMap| jwks.answer(&headers)),
         )
         .route(
             "/.well-known/openid-configuration",
-            document(infrastructure::discovery(&app)),
+            get(async move |headers: HeaderMap| discovery.answer(&headers)),
         )
         .route(
             "/.well-known/oauth-authorization-server",
@@ -57,11 +58,6 @@ pub fn router(app: App) -> Router {
         .merge(admin_routes(&app))
         .fallback(door::not_found)
         .with_state(app)
-}
-
-/// Serves a document that does not change.
-fn document(document: Document) -> MethodRouter<App> {
-    get(async move |headers: HeaderMap| document.answer(&headers))
 }
 
 /// What only a user may call, and all other paths below it.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::Security;
 use crate::error::{Result, failed};
-use crate::outside::http::Http;
+use crate::outside::Http;
 
 /// What the captcha service says.
 #[derive(Debug)]

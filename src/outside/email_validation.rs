@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::config::Mailer;
-use crate::outside::http::Http;
+use crate::outside::Http;
 
 /// How long all questions together may take.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 
 use crate::config::Password;
 use crate::error::{Result, failed};
-use crate::outside::http::Http;
+use crate::outside::Http;
 
 /// Asks the range API. When it cannot be asked: a failure if the configuration wants that, else "not known".
 pub async fn is_known(http: &Http, config: &Password, password: &str) -> Result<bool> {

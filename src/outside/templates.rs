@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use crate::clock::Timestamp;
 use crate::config::{Config, MailKind};
 use crate::error::Result;
-use crate::outside::http::Http;
+use crate::outside::Http;
 use go::GoTemplate;
 use source::Source;
 

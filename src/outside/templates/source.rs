@@ -7,7 +7,7 @@ use reqwest::header::LOCATION;
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
-use crate::outside::http::Http;
+use crate::outside::Http;
 
 /// How long loading may take, redirects included (GoTrue's `Cache.fetch`).
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::outside::http::Http;
+use crate::outside::Http;
 
 fn start() -> Timestamp {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
