@@ -26,7 +26,7 @@ mod queue;
 
 use queue::Queue;
 
-/// A thread without work keeps its memory this long.
+/// How long a thread without work keeps its memory.
 const IDLE: Duration = Duration::from_secs(10);
 /// How much less urgent than everything else hashing is, in steps of `nice`.
 #[cfg(target_os = "linux")]
@@ -253,41 +253,49 @@ impl Shared {
         let mut memory = Memory::default();
         while let Some(job) = self.next(&mut memory) {
             job(&mut memory);
-            if self.lock().jobs.is_empty() {
-                // Under load the next hash overwrites it, and the next caller need not wait for this.
-                memory.wipe();
-            }
         }
     }
 
-    /// The next job; `None` at the end.
+    /// The next job; `None` at the end. Wipes the memory before it rests: under load the next hash overwrites it, and
+    /// the next caller need not wait for this.
     fn next(&self, memory: &mut Memory) -> Option<Job> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop() {
                 return Some(job);
             }
+            if !memory.is_wiped() {
+                drop(state);
+                memory.wipe();
+                state = self.lock();
+                continue;
+            }
             if state.closed {
                 return None;
             }
             state.waiting += 1;
-            if memory.is_empty() {
-                state = self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-            } else {
-                let timeout;
-                (state, timeout) = self
-                    .wake
-                    .wait_timeout(state, IDLE)
-                    .unwrap_or_else(PoisonError::into_inner);
-                if timeout.timed_out() {
-                    memory.give_back();
-                }
-            }
+            state = self.rest(state, memory, IDLE);
             state.waiting -= 1;
         }
+    }
+
+    /// Waits for a job; gives the memory back when none has come for so long.
+    fn rest<'s>(
+        &'s self,
+        state: MutexGuard<'s, State>,
+        memory: &mut Memory,
+        idle: Duration,
+    ) -> MutexGuard<'s, State> {
+        if memory.is_empty() {
+            let woken = self.wake.wait(state);
+            return woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let woken = self.wake.wait_timeout(state, idle);
+        let (state, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            memory.give_back();
+        }
+        state
     }
 }
 

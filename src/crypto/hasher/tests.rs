@@ -106,6 +106,28 @@ async fn a_panic_ends_neither_thread_nor_server() {
 }
 
 #[tokio::test]
+async fn memory_is_kept_for_a_while_and_given_back() {
+    let hasher = hasher(1, 10);
+    hasher.hash("a", None).await.unwrap();
+    assert!(!hasher.run(None, |memory| memory.is_empty()).await.unwrap());
+    let mut memory = Memory::default();
+    CHEAP.hash(b"a", &mut memory).unwrap();
+    let shared = &hasher.shared;
+    drop(shared.rest(shared.lock(), &mut memory, Duration::ZERO));
+    assert!(memory.is_empty());
+}
+
+#[test]
+fn a_thread_rests_with_blank_memory() {
+    let hasher = hasher(1, 10);
+    hasher.close();
+    let mut memory = Memory::default();
+    CHEAP.hash(b"a", &mut memory).unwrap();
+    assert!(hasher.shared.next(&mut memory).is_none());
+    assert!(memory.is_wiped());
+}
+
+#[tokio::test]
 async fn work_for_callers_who_left_is_skipped() {
     let hasher = hasher(1, 10);
     let release = occupy(&hasher);

@@ -30,6 +30,8 @@ static LARGE: Mutex<()> = Mutex::new(());
 #[derive(Default)]
 pub struct Memory {
     blocks: Vec<Block>,
+    /// Since they were wiped.
+    used: bool,
     /// What was done with it, for tests that count.
     #[cfg(test)]
     pub(in crate::crypto) done: Vec<Work>,
@@ -37,22 +39,35 @@ pub struct Memory {
 
 impl Memory {
     fn blocks(&mut self, kib: usize) -> &mut [Block] {
-        if self.blocks.len() < kib {
-            // Not grown in place: the old content need not be copied.
-            self.give_back();
-            self.blocks = vec![Block::new(); kib];
+        if self.blocks.is_empty() {
+            // Room for the largest at once: what is not written to costs nothing. glibc gives back to the system what is
+            // over 32 MiB; less it keeps, and cuts up so that the next has to be taken from the system again.
+            self.blocks.reserve_exact(MOST_KEPT as usize);
         }
+        if self.blocks.len() < kib {
+            self.blocks.resize(kib, Block::new());
+        }
+        self.used = true;
         self.blocks.get_mut(..kib).unwrap_or_default()
     }
 
     /// Overwrites what the last hash left behind.
     pub fn wipe(&mut self) {
-        self.blocks.zeroize();
+        // A vector's own `zeroize` would empty it, and write to all of its room.
+        self.blocks.iter_mut().zeroize();
+        self.used = false;
+    }
+
+    /// Whether no hash has left anything behind.
+    #[must_use]
+    pub const fn is_wiped(&self) -> bool {
+        !self.used
     }
 
     /// Gives it back to the system.
     pub fn give_back(&mut self) {
         self.blocks = Vec::new();
+        self.used = false;
     }
 
     /// Whether there is nothing to give back.
@@ -215,4 +230,35 @@ pub(super) fn run(
     let _alone = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
     memory.give_back();
     argon2.hash_password_into(password, salt, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wiped_memory_is_blank_and_kept_until_it_is_given_back() {
+        let mut memory = Memory::default();
+        for kib in [8, 64, 8] {
+            run(
+                Cost::id(kib, 1, 1),
+                b"a",
+                &[0; 16],
+                &mut [0; 32],
+                &mut memory,
+            )
+            .unwrap();
+        }
+        let is_blank = |block: &Block| block.as_ref().iter().all(|word| *word == 0);
+        assert_eq!(memory.blocks.len(), 64);
+        assert!(!memory.blocks.iter().all(is_blank));
+        assert!(!memory.is_wiped());
+        memory.wipe();
+        assert!(memory.is_wiped() && !memory.is_empty());
+        assert!(memory.blocks.iter().all(is_blank));
+        assert_eq!(memory.blocks.len(), 64, "no more than was used");
+        memory.give_back();
+        assert!(memory.is_empty());
+        assert_eq!(memory.blocks.capacity(), 0);
+    }
 }
