@@ -1,10 +1,10 @@
 //! The world: SMTP, templates, HTTP. Only this module opens sockets.
 
 pub mod captcha;
+mod client;
 pub mod email_validation;
-mod http;
 pub mod mail;
 pub mod pwned;
 pub mod templates;
 
-pub use http::Http;
+pub use client::Http;
