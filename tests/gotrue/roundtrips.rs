@@ -19,6 +19,7 @@ async fn wired(refresh_token_version: u32) -> (TestApp, Wire) {
         let url = secrecy::ExposeSecret::expose_secret(&config.db.database_url);
         config.db.database_url = SecretString::from(wire.url(url));
         config.db.max_pool_size = 1;
+        config.truegate.batch = true;
         config.security.refresh_token_algorithm_version = refresh_token_version;
     })
     .await;

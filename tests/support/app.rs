@@ -201,6 +201,8 @@ fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Co
         .or_insert_with(|| "127.0.0.1".into());
     let mut config = Config::from_pairs(environment).map_err(|error| error.to_string())?;
     config.db.max_pool_size = POOL;
+    // The whole suite holds with and without.
+    config.truegate.batch = std::env::var("TEST_BATCH").as_deref() != Ok("false");
     Ok(config)
 }
 
