@@ -18,8 +18,8 @@ check: ## formatting and lints
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 
-bench: ## the speed of the paths that matter
-	@tools/setup run
+bench: ## the speed of the paths that matter; GOTRUE=path/to/binary compares
+	@tools/setup bench
 	cargo bench --locked
 
 image: ## a container image

@@ -17,7 +17,7 @@ mod signup;
 mod token;
 mod user;
 mod verify;
-mod views;
+pub mod views;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
