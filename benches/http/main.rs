@@ -1,249 +1,258 @@
-//! What clients feel: requests over TCP against the whole server and a Postgres of its own, both on this machine.
+//! What clients feel and what it costs: the built binary as a process of its own, a durable Postgres, and requests over
+//! connections that are kept, all on this machine.
 //!
-//! The driver takes its share of the cores, so the figures compare one state of the code with another, not
-//! this server with one elsewhere. Passwords are hashed as in production; nothing waits for the disk.
+//! Everything shares the cores, and other people's work comes and goes. So rounds are short and take turns with what they
+//! are compared to: the ceilings of this machine, and GoTrue where the environment names one (`GOTRUE`, and
+//! `GOTRUE_DB_MIGRATIONS_PATH` for it). What counts are medians, ratios of neighbouring rounds, and CPU time, which a
+//! neighbour moves least. `BENCH_SECONDS` is how long a round takes.
 #![expect(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a benchmark that meets the unexpected has to fail"
+    reason = "a benchmark has settings and waits, and fails when it meets the unexpected"
 )]
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use serde_json::{Value, json};
-use tokio_postgres::NoTls;
-use truegate::app::App;
-use truegate::clock::SystemClock;
-use truegate::config::Config;
-use truegate::db::migrations::{self, Patience};
-use truegate::db::private::{InUse, Options, PrivatePostgres};
-use truegate::faces::gotrue;
-use truegate::outside::Http;
-use truegate::server::{self, Settings};
+use truegate::db::private::PrivatePostgres;
 
-/// Clients at work at the same time, each with one connection that it keeps.
-const CLIENTS: usize = 8;
-/// Before they are measured, acts run unmeasured for a tenth as many requests.
-const WARM_UP: usize = 10;
-const PASSWORD: &str = "correct-horse-1";
+use caller::Act;
+use ceiling::Ceiling;
+use contender::{Ceilings, Contender};
+use database::{Seed, USERS};
+use load::Round;
+use report::{median, number, times};
+use server::Program;
 
-/// What a client does, and how often all of them together: hashing makes a request some twenty times slower.
-/// The first one gives the others their users.
-const ACTS: [(Act, &str, usize); 4] = [
-    (Act::Signup, "signup", 400),
-    (Act::Login, "login", 400),
-    (Act::User, "user", 8000),
-    (Act::Refresh, "refresh", 4000),
+mod caller;
+mod ceiling;
+mod contender;
+mod database;
+mod load;
+mod process;
+mod report;
+mod server;
+
+/// What clients do, and how many of them.
+struct Scenario {
+    name: &'static str,
+    act: Act,
+    clients: usize,
+    /// Of refresh tokens.
+    version: u8,
+    ceiling: Option<Ceiling>,
+}
+
+#[rustfmt::skip]
+const SCENARIOS: [Scenario; 10] = [
+    scenario("health", Act::Health, 8, 1, None),
+    scenario("jwks", Act::Jwks, 8, 1, None),
+    scenario("user", Act::User, 8, 1, Some(Ceiling::User)),
+    scenario("user", Act::User, 64, 1, Some(Ceiling::User)),
+    scenario("refresh, version 1", Act::Refresh, 8, 1, Some(Ceiling::RefreshV1)),
+    scenario("refresh, version 1", Act::Refresh, 64, 1, Some(Ceiling::RefreshV1)),
+    scenario("refresh, version 2", Act::Refresh, 8, 2, Some(Ceiling::RefreshV2)),
+    scenario("refresh, version 2", Act::Refresh, 64, 2, Some(Ceiling::RefreshV2)),
+    scenario("sign-in", Act::Login, 8, 1, Some(Ceiling::Hash)),
+    scenario("sign-up", Act::Signup, 8, 1, Some(Ceiling::Hash)),
 ];
 
-#[derive(Clone, Copy)]
-enum Act {
-    Signup,
-    Login,
-    User,
-    Refresh,
+const fn scenario(
+    name: &'static str,
+    act: Act,
+    clients: usize,
+    version: u8,
+    ceiling: Option<Ceiling>,
+) -> Scenario {
+    Scenario {
+        name,
+        act,
+        clients,
+        version,
+        ceiling,
+    }
 }
 
 fn main() {
-    let postgres = postgres();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(measure(&postgres));
-    // The server's connections end before their Postgres does.
-    drop(runtime);
+    let postgres = database::postgres();
+    // One thread, as the cores are for the others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(bench(&postgres));
 }
 
-async fn measure(postgres: &PrivatePostgres) {
-    let base = start(&new_database(postgres).await).await;
-    let mut clients: Vec<_> = (0..CLIENTS)
-        .map(|number| Client::new(number, &base))
-        .collect();
+async fn bench(postgres: &PrivatePostgres) {
+    let seconds = std::env::var("BENCH_SECONDS").map_or(4.0, |text| text.parse().unwrap());
+    let time = Duration::from_secs_f64(seconds);
+    let seed = Seed::new();
+    let mut ours = Contender::new(postgres, "Truegate", Program::truegate(), &seed).await;
+    let mut theirs = match Program::gotrue() {
+        Some(program) => Some(Contender::new(postgres, "GoTrue", program, &seed).await),
+        None => None,
+    };
+    // Both ways it takes less than ten minutes.
+    let rounds = if theirs.is_some() { 3 } else { 5 };
+    let mut ceilings = Ceilings::new(&ours, &seed).await;
+
+    let mut results = Vec::new();
+    for scenario in &SCENARIOS {
+        eprintln!("{}, {} clients", scenario.name, scenario.clients);
+        let mut result = Measured::default();
+        for _ in 0..rounds {
+            if let Some(ceiling) = scenario.ceiling {
+                let round = ceilings.round(ceiling, scenario.clients, time).await;
+                result.ceiling.push(round);
+            }
+            let (act, clients, version) = (scenario.act, scenario.clients, scenario.version);
+            result
+                .ours
+                .push(ours.round(act, clients, version, time).await);
+            if let Some(theirs) = &mut theirs {
+                let round = theirs.round(act, clients, version, time).await;
+                result.theirs.push(round);
+            }
+        }
+        results.push(result);
+    }
+    for _ in 0..rounds {
+        eprintln!("refreshes in a storm");
+        for contender in std::iter::once(&mut ours).chain(&mut theirs) {
+            contender.storm(time * 2).await;
+        }
+    }
+
     println!(
-        "{:<8} {:>8} {:>10} {:>9} {:>9}",
-        "", "requests", "requests/s", "p50 ms", "p99 ms"
+        "Truegate {}; {} cores; {}, durable; {USERS} users; medians of {rounds} rounds of {seconds} s\n",
+        env!("CARGO_PKG_VERSION"),
+        std::thread::available_parallelism().unwrap(),
+        ours.postgres_version().await,
     );
-    for (act, name, requests) in ACTS {
-        let each = requests / CLIENTS;
-        (clients, _) = drive(clients, act, each.div_ceil(WARM_UP)).await;
-        let begin = Instant::now();
-        let times;
-        (clients, times) = drive(clients, act, each).await;
-        let rate = per_second(times.len(), begin.elapsed());
-        let [median, slow] = [50, 99].map(|percent| milliseconds(quantile(&times, percent)));
-        println!(
-            "{name:<8} {:>8} {rate:>10.0} {median:>9.2} {slow:>9.2}",
-            times.len()
-        );
+    print_requests(&results);
+    print_process(&ours, theirs.as_ref());
+}
+
+/// The rounds of a scenario, side by side.
+#[derive(Default)]
+struct Measured {
+    ceiling: Vec<Round>,
+    ours: Vec<Round>,
+    theirs: Vec<Round>,
+}
+
+impl Measured {
+    fn ours(&self, figure: impl Fn(&Round) -> f64) -> String {
+        number(median(self.ours.iter().map(figure)))
     }
-}
 
-/// Every client does it so many times. How long the requests took comes back in order, shortest first.
-async fn drive(clients: Vec<Client>, act: Act, times: usize) -> (Vec<Client>, Vec<Duration>) {
-    let tasks = clients.into_iter().map(|mut client| {
-        tokio::spawn(async move {
-            let mut took = Vec::with_capacity(times);
-            for _ in 0..times {
-                let begin = Instant::now();
-                client.act(act).await;
-                took.push(begin.elapsed());
-            }
-            (client, took)
-        })
-    });
-    let (clients, took): (Vec<_>, Vec<_>) = try_join_all(tasks).await.unwrap().into_iter().unzip();
-    let mut took = took.concat();
-    took.sort_unstable();
-    (clients, took)
-}
-
-fn quantile(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn per_second(count: usize, time: Duration) -> f64 {
-    f64::from(u32::try_from(count).unwrap()) / time.as_secs_f64()
-}
-
-/// Somebody with a connection, and since signing up with a user and a session.
-struct Client {
-    number: usize,
-    signups: usize,
-    http: reqwest::Client,
-    base: String,
-    email: String,
-    access_token: String,
-    refresh_token: String,
-}
-
-impl Client {
-    fn new(number: usize, base: &str) -> Self {
-        Self {
-            number,
-            signups: 0,
-            http: Http::default().client().unwrap().clone(),
-            base: base.to_owned(),
-            email: String::new(),
-            access_token: String::new(),
-            refresh_token: String::new(),
+    /// Ours in relation to that of the round beside it; empty where there is none.
+    fn ratio(&self, others: &[Round], figure: impl Fn(&Round) -> f64) -> String {
+        if others.is_empty() {
+            return String::new();
         }
+        let pairs = self.ours.iter().zip(others);
+        times(median(
+            pairs.map(|(ours, other)| figure(ours) / figure(other)),
+        ))
     }
+}
 
-    async fn act(&mut self, act: Act) {
-        match act {
-            Act::Signup => {
-                self.signups += 1;
-                self.email = format!("user-{}-{}@example.com", self.number, self.signups);
-                self.take_session("/signup", self.credentials()).await;
-            }
-            Act::Login => {
-                self.take_session("/token?grant_type=password", self.credentials())
-                    .await;
-            }
-            Act::User => {
-                let request = self.http.get(format!("{}/user", self.base));
-                let user = answer(request.bearer_auth(&self.access_token)).await;
-                assert_eq!(user["email"], self.email.as_str());
-            }
-            Act::Refresh => {
-                let token = json!({ "refresh_token": self.refresh_token });
-                self.take_session("/token?grant_type=refresh_token", token)
-                    .await;
-            }
+fn print_requests(results: &[Measured]) {
+    let compared = !results[0].theirs.is_empty();
+    let mut head = vec![
+        "request",
+        "clients",
+        "per s",
+        "p50 ms",
+        "p99 ms",
+        "server µs",
+        "Postgres µs",
+        "per core-s",
+        "of ceiling, per s",
+        "of ceiling, per core-s",
+    ];
+    if compared {
+        head.extend([
+            "of GoTrue, p50",
+            "of GoTrue, per s",
+            "of GoTrue, per core-s",
+        ]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
+    for (scenario, result) in SCENARIOS.iter().zip(results) {
+        let p50 = |round: &Round| round.percentile(50);
+        let mut row = vec![
+            scenario.name.to_owned(),
+            scenario.clients.to_string(),
+            result.ours(Round::per_second),
+            result.ours(p50),
+            result.ours(|round| round.percentile(99)),
+            result.ours(Round::server_micros),
+            result.ours(Round::postgres_micros),
+            result.ours(Round::per_core_second),
+            result.ratio(&result.ceiling, Round::per_second),
+            result.ratio(&result.ceiling, Round::per_core_second),
+        ];
+        if compared {
+            row.push(result.ratio(&result.theirs, p50));
+            row.push(result.ratio(&result.theirs, Round::per_second));
+            row.push(result.ratio(&result.theirs, Round::per_core_second));
         }
+        rows.push(row);
     }
-
-    fn credentials(&self) -> Value {
-        json!({ "email": self.email, "password": PASSWORD })
-    }
-
-    async fn take_session(&mut self, path: &str, body: Value) {
-        let request = self.http.post(format!("{}{path}", self.base)).json(&body);
-        let session = answer(request).await;
-        let text = |name: &str| session[name].as_str().expect("a session").to_owned();
-        self.access_token = text("access_token");
-        self.refresh_token = text("refresh_token");
-    }
+    report::print(&rows);
+    println!(
+        "µs are CPU time of a request; a core-second is one of the server's or of Postgres'. The ceilings: for `user` and \
+         `refresh` the one statement\nthat is needed at least, by as many connections straight to Postgres; for `sign-in` \
+         and `sign-up` hashing alone, on all cores.\n"
+    );
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Value {
-    let response = request.send().await.unwrap();
-    let (status, body) = (response.status(), response.text().await.unwrap());
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str(&body).unwrap()
-}
-
-/// Starts the server as `truegate serve` wires it; it ends with its runtime. Its address comes back.
-async fn start(database: &str) -> String {
-    let config = Config::from_pairs([
-        ("DATABASE_URL", database),
-        ("API_EXTERNAL_URL", "https://auth.example.com"),
-        ("GOTRUE_SITE_URL", "https://app.example.com"),
-        (
-            "GOTRUE_JWT_SECRET",
-            "a-secret-of-the-benches-with-more-than-32-characters",
-        ),
-        ("GOTRUE_JWT_AUD", "authenticated"),
-        ("GOTRUE_JWT_DEFAULT_GROUP_NAME", "authenticated"),
-        ("GOTRUE_MAILER_AUTOCONFIRM", "true"),
-        ("GOTRUE_DB_MAX_POOL_SIZE", "10"),
-        ("GOTRUE_DB_MAX_IDLE_POOL_SIZE", "10"),
-    ])
-    .unwrap();
-    let settings = Settings::new(&config);
-    let app = App::build(config, Arc::new(SystemClock)).unwrap();
-    let listener = server::listen("127.0.0.1", 0).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = server::stack(&settings, gotrue::router(app));
-    tokio::spawn(server::run(service, listener, std::future::pending()));
-    format!("http://{address}")
-}
-
-/// A migrated database without rows; its URL.
-async fn new_database(postgres: &PrivatePostgres) -> String {
-    let admin = connect(&postgres.url("postgres")).await;
-    for sql in [
-        "DROP DATABASE IF EXISTS bench WITH (FORCE)",
-        "CREATE DATABASE bench",
+fn print_process(ours: &Contender, theirs: Option<&Contender>) {
+    let mut rows: Vec<Vec<String>> = [
+        "",
+        "ms to the first 200",
+        "MiB idle",
+        "MiB after load",
+        "MiB on disk",
+    ]
+    .into_iter()
+    .map(|name| vec![name.to_owned()])
+    .collect();
+    for name in [
+        "p99 ms of 20 refreshes/s",
+        "the same while others sign in",
+        "times as long",
     ] {
-        admin.batch_execute(sql).await.unwrap();
+        rows.push(vec![name.to_owned()]);
     }
-    let url = postgres.url("bench");
-    let mut client = connect(&url).await;
-    migrations::migrate(&mut client, "auth", &Patience::default())
-        .await
-        .unwrap();
-    url
-}
-
-async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
-/// Under the target directory, used again by the next run; another one where another run has it.
-fn postgres() -> PrivatePostgres {
-    let mut folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-postgres");
-    for more in 2.. {
-        let options = Options {
-            durable: false,
-            ..Options::new(&folder)
+    for contender in std::iter::once(ours).chain(theirs) {
+        let p99 = |times: &Vec<Duration>| {
+            let mut times = times.clone();
+            times.sort_unstable();
+            load::percentile(&times, 99)
         };
-        match PrivatePostgres::start(&options) {
-            Ok(started) => return started,
-            Err(error) if error.is::<InUse>() => {
-                folder.set_file_name(format!("bench-postgres-{more}"));
-            }
-            Err(error) => panic!("{error:#}"),
+        let (calm, storm) = (p99(&contender.calm), p99(&contender.stormy));
+        let figures = [
+            contender.name.to_owned(),
+            number(median(
+                contender
+                    .starts
+                    .iter()
+                    .map(|start| start.as_secs_f64() * 1e3),
+            )),
+            number(contender.idle),
+            number(contender.server.memory()),
+            number(contender.program.size()),
+            number(calm),
+            number(storm),
+            times(storm / calm),
+        ];
+        for (row, figure) in rows.iter_mut().zip(figures) {
+            row.push(figure);
         }
     }
-    unreachable!("there are always more numbers")
+    report::print(&rows);
 }

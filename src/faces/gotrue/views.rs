@@ -97,6 +97,7 @@ impl<'a> From<&'a User> for UserView<'a> {
 
 impl<'a> UserView<'a> {
     /// A user of the administrators' list, which does not load identities: null there.
+    #[must_use]
     pub fn listed(user: &'a User) -> Self {
         Self {
             identities: None,
@@ -266,6 +267,7 @@ pub fn add_headers(response: &mut Response, headers: &[(&'static str, String)]) 
 }
 
 /// `{}`: done, and there is nothing to tell.
+#[must_use]
 pub fn done() -> Response {
     Json(Map::new()).into_response()
 }
