@@ -20,7 +20,7 @@ const SESSIONS: usize = 16;
 /// How often the start is measured.
 const STARTS: usize = 5;
 /// Refreshes a second, and the clients who do them, while as many others sign in.
-const CALM: u32 = 20;
+pub const CALM: u32 = 20;
 const GROUP: usize = 8;
 
 /// A server.

@@ -16,11 +16,12 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
 use truegate::db::private::PrivatePostgres;
 
 use caller::Act;
 use ceiling::Ceiling;
-use contender::{Ceilings, Contender};
+use contender::{CALM, Ceilings, Contender};
 use database::{Seed, USERS};
 use load::Round;
 use report::{median, number, times};
@@ -34,6 +35,9 @@ mod load;
 mod process;
 mod report;
 mod server;
+
+/// Between the last request and the look at the memory.
+const REST: Duration = Duration::from_secs(15);
 
 /// What clients do, and how many of them.
 struct Scenario {
@@ -123,6 +127,8 @@ async fn bench(postgres: &PrivatePostgres) {
             contender.storm(time * 2).await;
         }
     }
+    // What a server means to give back it has given back by then.
+    sleep(REST).await;
 
     println!(
         "Truegate {}; {} cores; {}, durable; {USERS} users; medians of {rounds} rounds of {seconds} s\n",
@@ -131,7 +137,7 @@ async fn bench(postgres: &PrivatePostgres) {
         ours.postgres_version().await,
     );
     print_requests(&results);
-    print_process(&ours, theirs.as_ref());
+    print_servers(std::iter::once(&ours).chain(&theirs));
 }
 
 /// The rounds of a scenario, side by side.
@@ -204,55 +210,49 @@ fn print_requests(results: &[Measured]) {
     }
     report::print(&rows);
     println!(
-        "µs are CPU time of a request; a core-second is one of the server's or of Postgres'. The ceilings: for `user` and \
-         `refresh` the one statement\nthat is needed at least, by as many connections straight to Postgres; for `sign-in` \
-         and `sign-up` hashing alone, on all cores.\n"
+        "µs are CPU time of a request; a core-second is one of the server's or of Postgres'. The ceilings: for `user` and `refresh`\n\
+         one statement for each request and nothing else, by as many connections straight to Postgres (requests that wait at the\n\
+         same time share a statement, and may exceed that); for `sign-in` and `sign-up` hashing alone, on all cores.\n"
     );
 }
 
-fn print_process(ours: &Contender, theirs: Option<&Contender>) {
-    let mut rows: Vec<Vec<String>> = [
+fn print_servers<'a>(contenders: impl Iterator<Item = &'a Contender>) {
+    let calm = format!("p99 ms of {CALM} refreshes/s");
+    let mut rows = [
         "",
         "ms to the first 200",
         "MiB idle",
         "MiB after load",
         "MiB on disk",
-    ]
-    .into_iter()
-    .map(|name| vec![name.to_owned()])
-    .collect();
-    for name in [
-        "p99 ms of 20 refreshes/s",
+        &calm,
         "the same while others sign in",
         "times as long",
-    ] {
-        rows.push(vec![name.to_owned()]);
-    }
-    for contender in std::iter::once(ours).chain(theirs) {
-        let p99 = |times: &Vec<Duration>| {
-            let mut times = times.clone();
-            times.sort_unstable();
-            load::percentile(&times, 99)
-        };
-        let (calm, storm) = (p99(&contender.calm), p99(&contender.stormy));
-        let figures = [
-            contender.name.to_owned(),
-            number(median(
-                contender
-                    .starts
-                    .iter()
-                    .map(|start| start.as_secs_f64() * 1e3),
-            )),
-            number(contender.idle),
-            number(contender.server.memory()),
-            number(contender.program.size()),
-            number(calm),
-            number(storm),
-            times(storm / calm),
-        ];
-        for (row, figure) in rows.iter_mut().zip(figures) {
+    ]
+    .map(|name| vec![name.to_owned()]);
+    for contender in contenders {
+        for (row, figure) in rows.iter_mut().zip(figures(contender)) {
             row.push(figure);
         }
     }
     report::print(&rows);
+}
+
+fn figures(contender: &Contender) -> [String; 8] {
+    let starts = contender.starts.iter().map(Duration::as_secs_f64);
+    let p99 = |times: &[Duration]| {
+        let mut times = times.to_vec();
+        times.sort_unstable();
+        load::percentile(&times, 99)
+    };
+    let (calm, storm) = (p99(&contender.calm), p99(&contender.stormy));
+    [
+        contender.name.to_owned(),
+        number(median(starts) * 1e3),
+        number(contender.idle),
+        number(contender.server.memory()),
+        number(contender.program.size()),
+        number(calm),
+        number(storm),
+        times(storm / calm),
+    ]
 }
