@@ -3,14 +3,15 @@
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use crate::database::{PASSWORD, Seeded, USERS};
+use crate::database::{PASSWORD, SESSIONS, Seeded, Sessions, USERS};
 
 #[derive(Clone, Copy)]
 pub enum Act {
     Health,
     Jwks,
     User,
-    Refresh,
+    RefreshV1,
+    RefreshV2,
     Login,
     Signup,
 }
@@ -19,7 +20,9 @@ pub struct Caller {
     connection: Connection,
     /// Tells it from the others.
     number: usize,
-    sessions: Vec<Session>,
+    /// Those whose refresh tokens are of version 1, and of version 2.
+    stored: Vec<Session>,
+    signed: Vec<Session>,
     acts: usize,
 }
 
@@ -30,35 +33,30 @@ struct Session {
 
 impl Caller {
     /// Somebody with these sessions, each refreshed once.
-    pub async fn new(port: u16, number: usize, seeded: &[Seeded]) -> Self {
-        let mut caller = Self {
-            connection: Connection::open(port).await.unwrap(),
+    pub async fn new(port: u16, number: usize, sessions: &Sessions) -> Self {
+        let mut connection = Connection::open(port).await.unwrap();
+        Self {
+            stored: connection.refresh_all(&sessions.stored).await,
+            signed: connection.refresh_all(&sessions.signed).await,
+            connection,
             number,
-            sessions: Vec::new(),
             acts: 0,
-        };
-        for Seeded { token, .. } in seeded {
-            let session = caller.connection.refresh(token).await;
-            caller.sessions.push(session);
         }
-        caller
     }
 
     pub async fn act(&mut self, act: Act) {
         self.acts += 1;
-        let turn = self.acts % self.sessions.len();
+        let turn = self.acts % SESSIONS;
         match act {
             Act::Health => drop(self.connection.get("/health", "").await),
             Act::Jwks => drop(self.connection.get("/.well-known/jwks.json", "").await),
             Act::User => {
-                let session = &self.sessions[turn];
+                let session = &self.stored[turn];
                 let bearer = format!("Authorization: Bearer {}\r\n", session.access_token);
                 self.connection.get("/user", &bearer).await;
             }
-            Act::Refresh => {
-                let session = &self.sessions[turn];
-                self.sessions[turn] = self.connection.refresh(&session.refresh_token).await;
-            }
+            Act::RefreshV1 => self.connection.refresh(&mut self.stored[turn]).await,
+            Act::RefreshV2 => self.connection.refresh(&mut self.signed[turn]).await,
             Act::Login => {
                 // Prime numbers: all users take turns, in no order.
                 let user = (self.number * 7919 + self.acts * 104_729) % USERS + 1;
@@ -116,8 +114,20 @@ impl Connection {
         .await
     }
 
-    async fn refresh(&mut self, token: &str) -> Session {
-        let body = format!(r#"{{"refresh_token":"{token}"}}"#);
+    async fn refresh(&mut self, session: &mut Session) {
+        *session = self.exchange(&session.refresh_token).await;
+    }
+
+    async fn refresh_all(&mut self, seeded: &[Seeded]) -> Vec<Session> {
+        let mut sessions = Vec::new();
+        for Seeded { token, .. } in seeded {
+            sessions.push(self.exchange(token).await);
+        }
+        sessions
+    }
+
+    async fn exchange(&mut self, refresh_token: &str) -> Session {
+        let body = format!(r#"{{"refresh_token":"{refresh_token}"}}"#);
         let path = "/token?grant_type=refresh_token";
         Session::from(self.post(path, &body).await)
     }

@@ -5,18 +5,24 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use truegate::crypto::password::{Memory, PasswordHash};
 use truegate::crypto::refresh_token::RefreshToken;
 
-use crate::database::{PASSWORD, Seeded, connect};
+use crate::database::{PASSWORD, SESSIONS, Sessions, connect};
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Ceiling {
+    Asked(Query),
+    Hash,
+}
+
+#[derive(Clone, Copy)]
+pub enum Query {
     User,
     RefreshV1,
     RefreshV2,
-    Hash,
 }
 
 /// A connection that sends the statement for one session after the other.
@@ -25,54 +31,47 @@ pub struct Asker {
     user: Statement,
     refresh_v1: Statement,
     refresh_v2: Statement,
-    sessions: Vec<(Seeded, i64)>,
+    sessions: Sessions,
     asked: usize,
 }
 
 impl Asker {
-    pub async fn new(database: &str, sessions: &[Seeded]) -> Self {
+    pub async fn new(database: &str, sessions: Sessions) -> Self {
         let client = connect(database).await;
         let statement = async |sql| client.prepare(sql).await.unwrap();
         Self {
             user: statement(include_str!("ceiling/user.sql")).await,
             refresh_v1: statement(include_str!("ceiling/refresh_v1.sql")).await,
             refresh_v2: statement(include_str!("ceiling/refresh_v2.sql")).await,
-            sessions: sessions
-                .iter()
-                .map(|session| (session.clone(), 0))
-                .collect(),
+            sessions,
             asked: 0,
             client,
         }
     }
 
-    pub async fn ask(&mut self, ceiling: Ceiling) {
+    pub async fn ask(&mut self, query: Query) {
         self.asked += 1;
-        let turn = self.asked % self.sessions.len();
-        let (
-            Seeded {
-                user,
-                session,
-                token,
-            },
-            counter,
-        ) = &mut self.sessions[turn];
-        let row = match ceiling {
-            Ceiling::User => self.client.query_one(&self.user, &[user, session]).await,
-            Ceiling::RefreshV1 => {
-                let old = std::mem::replace(token, RefreshToken::generate());
-                self.client
-                    .query_one(&self.refresh_v1, &[&old, token])
-                    .await
+        let turn = self.asked % SESSIONS;
+        let (stored, signed) = (
+            &mut self.sessions.stored[turn],
+            &mut self.sessions.signed[turn],
+        );
+        let row = match query {
+            Query::User => {
+                let named: [&(dyn ToSql + Sync); 2] = [&stored.user, &stored.session];
+                self.client.query_one(&self.user, &named).await
             }
-            Ceiling::RefreshV2 => {
-                *counter += 1;
-                let before = *counter - 1;
-                self.client
-                    .query_one(&self.refresh_v2, &[session, &before])
-                    .await
+            Query::RefreshV1 => {
+                let old = std::mem::replace(&mut stored.token, RefreshToken::generate());
+                let tokens: [&(dyn ToSql + Sync); 2] = [&old, &stored.token];
+                self.client.query_one(&self.refresh_v1, &tokens).await
             }
-            Ceiling::Hash => unreachable!("Postgres does not hash"),
+            Query::RefreshV2 => {
+                let old = signed.counter;
+                signed.counter += 1;
+                let state: [&(dyn ToSql + Sync); 2] = [&signed.session, &old];
+                self.client.query_one(&self.refresh_v2, &state).await
+            }
         };
         row.unwrap();
     }

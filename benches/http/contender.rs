@@ -8,15 +8,13 @@ use truegate::db::private::PrivatePostgres;
 
 use crate::caller::{Act, Caller};
 use crate::ceiling::{self, Asker, Ceiling};
-use crate::database::{self, Seed, Seeded, connect};
+use crate::database::{self, Seed, connect};
 use crate::load::{Meter, Round, closed, open};
 use crate::process;
 use crate::server::{Program, Server};
 
 /// Clients, at most.
 const CLIENTS: usize = 64;
-/// Sessions of each client, which take turns.
-const SESSIONS: usize = 16;
 /// How often the start is measured.
 const STARTS: usize = 5;
 /// Refreshes a second, and the clients who do them, while as many others sign in.
@@ -30,8 +28,7 @@ pub struct Contender {
     pub server: Server,
     database: String,
     meter: Meter,
-    /// By the version of their refresh tokens.
-    callers: [Vec<Caller>; 2],
+    callers: Vec<Caller>,
     pub starts: Vec<Duration>,
     /// The memory before the first request, in MiB.
     pub idle: f64,
@@ -57,13 +54,11 @@ impl Contender {
         let server = Server::start(&program, &database).await;
         sleep(Duration::from_secs(2)).await;
         let idle = server.memory();
-        let mut callers = [Vec::new(), Vec::new()];
-        for (callers, version) in callers.iter_mut().zip([1, 2]) {
-            let sessions = seed.sessions(&database, version).await;
-            let each = sessions.chunks(SESSIONS).take(CLIENTS).enumerate();
-            let made = each.map(|(number, sessions)| Caller::new(server.port, number, sessions));
-            callers.extend(join_all(made).await);
-        }
+        let sessions = seed.sessions(&database).await.take(CLIENTS);
+        let callers = sessions
+            .enumerate()
+            .map(async |(number, sessions)| Caller::new(server.port, number, &sessions).await);
+        let callers = join_all(callers).await;
         Self {
             name,
             program,
@@ -81,17 +76,17 @@ impl Contender {
         }
     }
 
-    /// So many clients do that, with refresh tokens of that version.
-    pub async fn round(&mut self, act: Act, clients: usize, version: u8, time: Duration) -> Round {
-        let callers = &mut self.callers[usize::from(version) - 1][..clients];
+    /// So many clients do that.
+    pub async fn round(&mut self, act: Act, clients: usize, time: Duration) -> Round {
+        let callers = &mut self.callers[..clients];
         let load = closed(callers, time, async |caller| caller.act(act).await);
         self.meter.count(load).await
     }
 
     /// Refreshes at a leisurely pace, alone and then while others sign in as fast as they can.
     pub async fn storm(&mut self, time: Duration) {
-        let (calm, others) = self.callers[0].split_at_mut(GROUP);
-        let refresh = async |caller: &mut Caller| caller.act(Act::Refresh).await;
+        let (calm, others) = self.callers.split_at_mut(GROUP);
+        let refresh = async |caller: &mut Caller| caller.act(Act::RefreshV1).await;
         let login = async |caller: &mut Caller| caller.act(Act::Login).await;
         self.calm.extend(open(calm, CALM, time, refresh).await);
         let storm = closed(&mut others[..GROUP], time, login);
@@ -109,21 +104,16 @@ impl Contender {
 /// The ceilings, measured in a contender's database with sessions that its clients do not use.
 pub struct Ceilings {
     meter: Meter,
-    askers: [Vec<Asker>; 2],
+    askers: Vec<Asker>,
     hash: String,
 }
 
 impl Ceilings {
     pub async fn new(contender: &Contender, seed: &Seed) -> Self {
-        let mut askers = [Vec::new(), Vec::new()];
-        for (askers, version) in askers.iter_mut().zip([1, 2]) {
-            let mut sessions = seed.sessions(&contender.database, version).await;
-            sessions.drain(..CLIENTS * SESSIONS);
-            let each: Vec<&[Seeded]> = sessions.chunks(SESSIONS).take(CLIENTS).collect();
-            for sessions in each {
-                askers.push(Asker::new(&contender.database, sessions).await);
-            }
-        }
+        // The clients have used theirs by now: these are others.
+        let sessions = seed.sessions(&contender.database).await.take(CLIENTS);
+        let askers = sessions.map(|sessions| Asker::new(&contender.database, sessions));
+        let askers = join_all(askers).await;
         Self {
             meter: contender.meter,
             askers,
@@ -132,22 +122,19 @@ impl Ceilings {
     }
 
     pub async fn round(&mut self, ceiling: Ceiling, clients: usize, time: Duration) -> Round {
-        let (server, version) = match ceiling {
-            // Our own threads hash.
-            Ceiling::Hash => (Some(std::process::id()), 1),
-            Ceiling::RefreshV2 => (None, 2),
-            Ceiling::User | Ceiling::RefreshV1 => (None, 1),
-        };
+        let hashing = matches!(ceiling, Ceiling::Hash).then(std::process::id);
         let meter = Meter {
-            server,
+            server: hashing,
             ..self.meter
         };
-        if ceiling == Ceiling::Hash {
-            return meter.count(ceiling::hash(&self.hash, time)).await;
+        match ceiling {
+            Ceiling::Hash => meter.count(ceiling::hash(&self.hash, time)).await,
+            Ceiling::Asked(query) => {
+                let askers = &mut self.askers[..clients];
+                let load = closed(askers, time, async |asker| asker.ask(query).await);
+                meter.count(load).await
+            }
         }
-        let askers = &mut self.askers[version - 1][..clients];
-        let load = closed(askers, time, async |asker| asker.ask(ceiling).await);
-        meter.count(load).await
     }
 }
 

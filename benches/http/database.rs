@@ -8,6 +8,8 @@ use truegate::crypto::refresh_token::{RefreshKey, SignedToken};
 use truegate::db::private::{InUse, Options, PrivatePostgres};
 
 pub const USERS: usize = 10_000;
+/// Of each client and form, which take turns.
+pub const SESSIONS: usize = 16;
 /// Of every user.
 pub const PASSWORD: &str = "correct-horse-1";
 
@@ -19,12 +21,19 @@ pub struct Seed {
     encoded_key: String,
 }
 
+/// The sessions of one client, by the form of their refresh tokens: version 1 is stored, version 2 is signed.
+pub struct Sessions {
+    pub stored: Vec<Seeded>,
+    pub signed: Vec<Seeded>,
+}
+
 /// A session, with its refresh token.
-#[derive(Clone)]
 pub struct Seeded {
     pub user: String,
     pub session: String,
     pub token: String,
+    /// Of a signed token.
+    pub counter: i64,
 }
 
 impl Seed {
@@ -52,25 +61,35 @@ impl Seed {
         client.batch_execute("CHECKPOINT").await.unwrap();
     }
 
-    /// The sessions whose tokens are of that version.
-    pub async fn sessions(&self, database: &str, version: u8) -> Vec<Seeded> {
+    /// The sessions of one client after the other.
+    pub async fn sessions(&self, database: &str) -> impl Iterator<Item = Sessions> {
         let sql = "SELECT s.user_id::text, s.id::text, r.token FROM auth.sessions s \
             LEFT JOIN auth.refresh_tokens r ON r.session_id = s.id AND NOT r.revoked \
-            WHERE (s.refresh_token_counter IS NULL) = $1 ORDER BY s.id";
-        let rows = connect(database).await.query(sql, &[&(version == 1)]).await;
-        let seeded = |row: tokio_postgres::Row| {
+            WHERE s.user_agent = 'seed' ORDER BY s.id";
+        let rows = connect(database).await.query(sql, &[]).await.unwrap();
+        let (mut stored, mut signed) = (Vec::new(), Vec::new());
+        for row in rows {
             let session: String = row.get(1);
-            let stored: Option<String> = row.get(2);
-            let token = stored.unwrap_or_else(|| {
-                SignedToken::sign(session.parse().unwrap(), 0, &self.key).encode()
-            });
-            Seeded {
+            let token: Option<String> = row.get(2);
+            let list = if token.is_some() {
+                &mut stored
+            } else {
+                &mut signed
+            };
+            let sign = || SignedToken::sign(session.parse().unwrap(), 0, &self.key).encode();
+            list.push(Seeded {
                 user: row.get(0),
+                token: token.unwrap_or_else(sign),
                 session,
-                token,
-            }
-        };
-        rows.unwrap().into_iter().map(seeded).collect()
+                counter: 0,
+            });
+        }
+        std::iter::from_fn(move || {
+            Some(Sessions {
+                stored: stored.split_off(stored.len().checked_sub(SESSIONS)?),
+                signed: signed.split_off(signed.len().checked_sub(SESSIONS)?),
+            })
+        })
     }
 }
 
@@ -103,7 +122,7 @@ pub fn postgres() -> PrivatePostgres {
     let mut folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-durable");
     for more in 2.. {
         let options = Options {
-            max_connections: 250,
+            max_connections: 150,
             // Postgres' own defaults, in place of those for a developer.
             settings: ["shared_buffers=128MB", "max_wal_size=1GB"]
                 .map(str::to_owned)

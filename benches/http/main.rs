@@ -20,7 +20,8 @@ use tokio::time::sleep;
 use truegate::db::private::PrivatePostgres;
 
 use caller::Act;
-use ceiling::Ceiling;
+use ceiling::Ceiling::{self, Asked, Hash};
+use ceiling::Query;
 use contender::{CALM, Ceilings, Contender};
 use database::{Seed, USERS};
 use load::Round;
@@ -42,42 +43,24 @@ const REST: Duration = Duration::from_secs(15);
 /// What clients do, and how many of them.
 struct Scenario {
     name: &'static str,
-    act: Act,
     clients: usize,
-    /// Of refresh tokens.
-    version: u8,
+    act: Act,
     ceiling: Option<Ceiling>,
 }
 
 #[rustfmt::skip]
 const SCENARIOS: [Scenario; 10] = [
-    scenario("health", Act::Health, 8, 1, None),
-    scenario("jwks", Act::Jwks, 8, 1, None),
-    scenario("user", Act::User, 8, 1, Some(Ceiling::User)),
-    scenario("user", Act::User, 64, 1, Some(Ceiling::User)),
-    scenario("refresh, version 1", Act::Refresh, 8, 1, Some(Ceiling::RefreshV1)),
-    scenario("refresh, version 1", Act::Refresh, 64, 1, Some(Ceiling::RefreshV1)),
-    scenario("refresh, version 2", Act::Refresh, 8, 2, Some(Ceiling::RefreshV2)),
-    scenario("refresh, version 2", Act::Refresh, 64, 2, Some(Ceiling::RefreshV2)),
-    scenario("sign-in", Act::Login, 8, 1, Some(Ceiling::Hash)),
-    scenario("sign-up", Act::Signup, 8, 1, Some(Ceiling::Hash)),
+    Scenario { name: "health", clients: 8, act: Act::Health, ceiling: None },
+    Scenario { name: "jwks", clients: 8, act: Act::Jwks, ceiling: None },
+    Scenario { name: "user", clients: 8, act: Act::User, ceiling: Some(Asked(Query::User)) },
+    Scenario { name: "user", clients: 64, act: Act::User, ceiling: Some(Asked(Query::User)) },
+    Scenario { name: "refresh, version 1", clients: 8, act: Act::RefreshV1, ceiling: Some(Asked(Query::RefreshV1)) },
+    Scenario { name: "refresh, version 1", clients: 64, act: Act::RefreshV1, ceiling: Some(Asked(Query::RefreshV1)) },
+    Scenario { name: "refresh, version 2", clients: 8, act: Act::RefreshV2, ceiling: Some(Asked(Query::RefreshV2)) },
+    Scenario { name: "refresh, version 2", clients: 64, act: Act::RefreshV2, ceiling: Some(Asked(Query::RefreshV2)) },
+    Scenario { name: "sign-in", clients: 8, act: Act::Login, ceiling: Some(Hash) },
+    Scenario { name: "sign-up", clients: 8, act: Act::Signup, ceiling: Some(Hash) },
 ];
-
-const fn scenario(
-    name: &'static str,
-    act: Act,
-    clients: usize,
-    version: u8,
-    ceiling: Option<Ceiling>,
-) -> Scenario {
-    Scenario {
-        name,
-        act,
-        clients,
-        version,
-        ceiling,
-    }
-}
 
 fn main() {
     let postgres = database::postgres();
@@ -102,21 +85,23 @@ async fn bench(postgres: &PrivatePostgres) {
     let mut ceilings = Ceilings::new(&ours, &seed).await;
 
     let mut results = Vec::new();
-    for scenario in &SCENARIOS {
-        eprintln!("{}, {} clients", scenario.name, scenario.clients);
+    for Scenario {
+        name,
+        clients,
+        act,
+        ceiling,
+    } in SCENARIOS
+    {
+        eprintln!("{name}, {clients} clients");
         let mut result = Measured::default();
         for _ in 0..rounds {
-            if let Some(ceiling) = scenario.ceiling {
-                let round = ceilings.round(ceiling, scenario.clients, time).await;
+            if let Some(ceiling) = ceiling {
+                let round = ceilings.round(ceiling, clients, time).await;
                 result.ceiling.push(round);
             }
-            let (act, clients, version) = (scenario.act, scenario.clients, scenario.version);
-            result
-                .ours
-                .push(ours.round(act, clients, version, time).await);
+            result.ours.push(ours.round(act, clients, time).await);
             if let Some(theirs) = &mut theirs {
-                let round = theirs.round(act, clients, version, time).await;
-                result.theirs.push(round);
+                result.theirs.push(theirs.round(act, clients, time).await);
             }
         }
         results.push(result);

@@ -1,5 +1,6 @@
 -- {users} users who share a password, each with an identity and a session. The sessions of the first half have a refresh
--- token of version 1, those of the second half are at the first one of version 2, all with one key.
+-- token of version 1, those of the second half are at the first one of version 2, all with one key. Who used a session says
+-- so in user_agent, and those left alone say 'seed'.
 
 INSERT INTO auth.users (
     instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, last_sign_in_at,
@@ -20,7 +21,7 @@ SELECT id::text, id, raw_user_meta_data, 'email', now(), now(), now() FROM auth.
 
 INSERT INTO auth.sessions (
     id, user_id, created_at, updated_at, aal, user_agent, ip, refresh_token_hmac_key, refresh_token_counter)
-SELECT gen_random_uuid(), id, now(), now(), 'aal1', 'bench', '127.0.0.1',
+SELECT gen_random_uuid(), id, now(), now(), 'aal1', 'seed', '127.0.0.1',
     CASE WHEN signed THEN '{key}' END, CASE WHEN signed THEN 0 END
 FROM (SELECT id, row_number() OVER () > {users} / 2 AS signed FROM auth.users) u;
 
