@@ -43,13 +43,13 @@ impl Screen {
         let told = |place: &str, word: &str| place.is_empty() && line.to_lowercase().contains(word);
         for word in line.split_whitespace() {
             if word.starts_with("http://") && told(&self.inbox, "inbox") {
-                self.inbox = word.trim_end_matches('/').to_owned();
+                word.trim_end_matches('/').clone_into(&mut self.inbox);
             } else if word.starts_with("http://") && told(&self.api, "api") {
-                self.api = word.trim_end_matches('/').to_owned();
+                word.trim_end_matches('/').clone_into(&mut self.api);
             }
             match role(word).as_deref() {
-                Some("anon") => self.anon_key = word.to_owned(),
-                Some("service_role") => self.service_role_key = word.to_owned(),
+                Some("anon") => word.clone_into(&mut self.anon_key),
+                Some("service_role") => word.clone_into(&mut self.service_role_key),
                 _ => {}
             }
         }

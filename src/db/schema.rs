@@ -8,9 +8,12 @@
     missing_docs,
     reason = "the columns are GoTrue's: the reference is migrations/ and the comments in the database"
 )]
-#![expect(
-    clippy::wildcard_imports,
-    reason = "what `table!` does by itself where no type is of our own"
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "what `table!` does by itself where no type is of our own"
+    )
 )]
 
 diesel::table! {

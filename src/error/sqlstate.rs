@@ -48,7 +48,7 @@ mod tests {
     struct Information(&'static str);
 
     impl DatabaseErrorInformation for Information {
-        fn message(&self) -> &str {
+        fn message(&self) -> &'static str {
             "message"
         }
         fn details(&self) -> Option<&str> {

@@ -229,7 +229,10 @@ mod tests {
         let mut text = response.status().as_str().to_owned();
         for (name, value) in response.headers() {
             let short = name.as_str().replace("access-control-", "");
-            text += &format!(" {short}={}", value.to_str().unwrap());
+            text += " ";
+            text += &short;
+            text += "=";
+            text += value.to_str().unwrap();
         }
         text
     }

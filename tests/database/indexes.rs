@@ -218,9 +218,10 @@ async fn a_name_that_no_index_takes_is_refused() {
     let client = direct(app.database()).await;
     assert_eq!(ensure(&client, None).await.unwrap(), ALL);
     // Postgres compresses before it complains.
-    let name: String = (0..400_u32)
+    let name = (0..400_u32)
         .map(|number| format!("{:08x}", number.wrapping_mul(2_654_435_761)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let newcomer =
         json!({ "email": "alice@example.com", "password": PASSWORD, "data": { "name": name } });
     app.visitor()

@@ -143,7 +143,8 @@ fn with(good: &Value, member: &str, value: &str) -> Vec<u8> {
     let rest: String = members
         .filter(|(name, _)| *name != member)
         .map(|(name, value)| format!(",{name:?}:{value}"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!("{{{member:?}:{value}{rest}}}").into_bytes()
 }
 

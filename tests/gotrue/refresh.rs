@@ -33,141 +33,137 @@ const fn with(
 }
 
 /// The clock of the tests stands at the machine's time, which is `now()`.
-fn cases() -> Vec<Case> {
-    let hour = std::time::Duration::from_hours(1);
-    assert_eq!(hour.as_secs(), 3600);
-    vec![
-        case("plain", "", true),
-        case(
-            "names for the log",
-            "update users set phone = '4912345', is_sso_user = true, raw_user_meta_data = '{\"full_name\": \"Alice <A> \\\"Ä\\\"\"}'",
-            true,
-        ),
-        case(
-            "no name at all",
-            "update users set email = null, phone = null, raw_user_meta_data = null",
-            true,
-        ),
-        case(
-            "banned",
-            "update users set banned_until = now() + interval '1 hour'",
-            false,
-        ),
-        case(
-            "was banned",
-            "update users set banned_until = now() - interval '1 hour'",
-            true,
-        ),
-        case(
-            "of another instance",
-            "update users set instance_id = gen_random_uuid()",
-            false,
-        ),
-        case(
-            "ended",
-            "update sessions set not_after = now() - interval '1 hour'",
-            false,
-        ),
-        case(
-            "ends later",
-            "update sessions set not_after = now() + interval '1 hour'",
-            true,
-        ),
-        case(
-            "session of an OAuth client",
-            "with c as (insert into oauth_clients (id, registration_type, redirect_uris, grant_types, token_endpoint_auth_method) \
+const CASES: &[Case] = &[
+    case("plain", "", true),
+    case(
+        "names for the log",
+        "update users set phone = '4912345', is_sso_user = true, raw_user_meta_data = '{\"full_name\": \"Alice <A> \\\"Ä\\\"\"}'",
+        true,
+    ),
+    case(
+        "no name at all",
+        "update users set email = null, phone = null, raw_user_meta_data = null",
+        true,
+    ),
+    case(
+        "banned",
+        "update users set banned_until = now() + interval '1 hour'",
+        false,
+    ),
+    case(
+        "was banned",
+        "update users set banned_until = now() - interval '1 hour'",
+        true,
+    ),
+    case(
+        "of another instance",
+        "update users set instance_id = gen_random_uuid()",
+        false,
+    ),
+    case(
+        "ended",
+        "update sessions set not_after = now() - interval '1 hour'",
+        false,
+    ),
+    case(
+        "ends later",
+        "update sessions set not_after = now() + interval '1 hour'",
+        true,
+    ),
+    case(
+        "session of an OAuth client",
+        "with c as (insert into oauth_clients (id, registration_type, redirect_uris, grant_types, token_endpoint_auth_method) \
              values (gen_random_uuid(), 'dynamic', 'https://a.example', 'authorization_code', 'none') returning id) \
              update sessions set oauth_client_id = c.id from c",
-            false,
-        ),
-        with("in the timebox", "", timebox, true),
-        with(
-            "past the timebox",
-            "update sessions set created_at = now() - interval '2 hours'",
-            timebox,
-            false,
-        ),
-        with("in use", "", inactivity, true),
-        with(
-            "not in use for long",
-            "update sessions set created_at = now() - interval '3 hours', refreshed_at = (now() - interval '2 hours') at time zone 'UTC'",
-            inactivity,
-            false,
-        ),
-        with(
-            "never in use for long",
-            "update sessions set created_at = now() - interval '3 hours'; \
+        false,
+    ),
+    with("in the timebox", "", timebox, true),
+    with(
+        "past the timebox",
+        "update sessions set created_at = now() - interval '2 hours'",
+        timebox,
+        false,
+    ),
+    with("in use", "", inactivity, true),
+    with(
+        "not in use for long",
+        "update sessions set created_at = now() - interval '3 hours', refreshed_at = (now() - interval '2 hours') at time zone 'UTC'",
+        inactivity,
+        false,
+    ),
+    with(
+        "never in use for long",
+        "update sessions set created_at = now() - interval '3 hours'; \
              update refresh_tokens set created_at = now() - interval '3 hours', updated_at = now() - interval '3 hours'",
-            inactivity,
-            false,
-        ),
-        with(
-            "used lately, but not noted on the session",
-            "update sessions set created_at = now() - interval '3 hours'; update refresh_tokens set updated_at = now()",
-            inactivity,
-            true,
-        ),
-        with(
-            "without audit log",
-            "",
-            |config| config.audit_log.disable_postgres = true,
-            true,
-        ),
-        with(
-            "without rotation",
-            "",
-            |config| config.security.refresh_token_rotation_enabled = false,
-            true,
-        ),
-        with(
-            "one session per user",
-            "",
-            |config| config.sessions.single_per_user = true,
-            false,
-        ),
-        with(
-            "low level with a second factor",
-            "insert into mfa_factors (id, user_id, factor_type, status, created_at, updated_at) \
+        inactivity,
+        false,
+    ),
+    with(
+        "used lately, but not noted on the session",
+        "update sessions set created_at = now() - interval '3 hours'; update refresh_tokens set updated_at = now()",
+        inactivity,
+        true,
+    ),
+    with(
+        "without audit log",
+        "",
+        |config| config.audit_log.disable_postgres = true,
+        true,
+    ),
+    with(
+        "without rotation",
+        "",
+        |config| config.security.refresh_token_rotation_enabled = false,
+        true,
+    ),
+    with(
+        "one session per user",
+        "",
+        |config| config.sessions.single_per_user = true,
+        false,
+    ),
+    with(
+        "low level with a second factor",
+        "insert into mfa_factors (id, user_id, factor_type, status, created_at, updated_at) \
              select gen_random_uuid(), id, 'totp', 'verified', now(), now() from users; \
              update sessions set created_at = now() - interval '3 hours'",
-            |config| config.sessions.allow_low_aal = Some(std::time::Duration::from_hours(1)),
-            false,
-        ),
-        case("no session", "delete from sessions", false),
-        case("no user", "delete from users", false),
-        case(
-            "a key that nobody can read",
-            "update sessions set refresh_token_hmac_key = 'x' where refresh_token_counter is not null",
-            true,
-        ),
-        case(
-            "a key of another length",
-            "update sessions set refresh_token_hmac_key = 'AAAA' where refresh_token_counter is not null",
-            true,
-        ),
-        case(
-            "a key that is another's",
-            "update sessions set refresh_token_hmac_key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' where refresh_token_counter is not null",
-            true,
-        ),
-        case(
-            "used just now",
-            "update refresh_tokens set revoked = true; update sessions set refresh_token_counter = refresh_token_counter + 1",
-            false,
-        ),
-        case(
-            "used long ago",
-            "update refresh_tokens set revoked = true, updated_at = now() - interval '1 hour'; \
+        |config| config.sessions.allow_low_aal = Some(std::time::Duration::from_hours(1)),
+        false,
+    ),
+    case("no session", "delete from sessions", false),
+    case("no user", "delete from users", false),
+    case(
+        "a key that nobody can read",
+        "update sessions set refresh_token_hmac_key = 'x' where refresh_token_counter is not null",
+        true,
+    ),
+    case(
+        "a key of another length",
+        "update sessions set refresh_token_hmac_key = 'AAAA' where refresh_token_counter is not null",
+        true,
+    ),
+    case(
+        "a key that is another's",
+        "update sessions set refresh_token_hmac_key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' where refresh_token_counter is not null",
+        true,
+    ),
+    case(
+        "used just now",
+        "update refresh_tokens set revoked = true; update sessions set refresh_token_counter = refresh_token_counter + 1",
+        false,
+    ),
+    case(
+        "used long ago",
+        "update refresh_tokens set revoked = true, updated_at = now() - interval '1 hour'; \
              update sessions set refresh_token_counter = refresh_token_counter + 5, refreshed_at = (now() - interval '1 hour') at time zone 'UTC'",
-            false,
-        ),
-        case(
-            "not yet issued",
-            "update sessions set refresh_token_counter = -1 where refresh_token_counter is not null",
-            true,
-        ),
-    ]
-}
+        false,
+    ),
+    case(
+        "not yet issued",
+        "update sessions set refresh_token_counter = -1 where refresh_token_counter is not null",
+        true,
+    ),
+];
 
 fn timebox(config: &mut Config) {
     config.sessions.timebox = Some(std::time::Duration::from_hours(1));
@@ -244,10 +240,10 @@ async fn refresh(caller: &Caller) -> Value {
 
 #[tokio::test]
 async fn one_statement_decides_as_careful_reading_does() {
-    for case in cases() {
+    for case in CASES {
         for version in [1, 2] {
-            let careful = refreshed(&case, version, false).await;
-            let at_once = refreshed(&case, version, true).await;
+            let careful = refreshed(case, version, false).await;
+            let at_once = refreshed(case, version, true).await;
             assert_eq!(at_once, careful, "{}, version {version}", case.name);
             if case.at_once && version == 1 {
                 assert_eq!(careful.0["status"], 200, "{}: {careful:?}", case.name);

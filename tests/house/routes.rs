@@ -12,7 +12,8 @@ fn gotrue_yaml_describes_the_router() {
         routes
             .iter()
             .map(|(path, method)| format!("  {method} {path}\n"))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     };
     let undescribed = served.difference(&described);
     let undescribed = list(
@@ -54,8 +55,8 @@ fn collect(source: &str, function: &str, prefix: &str, routes: &mut Routes) {
     let body = source.split(&begin).nth(1).unwrap_or_default();
     let body = body.split("\n}").next().unwrap_or_default();
     for (call, path) in calls_of(body, ".nest(") {
-        let router = call.split(',').nth(1).unwrap_or_default();
-        collect(source, called(router), path, routes);
+        let nested = call.split(',').nth(1).unwrap_or_default();
+        collect(source, called(nested), path, routes);
     }
     for router in body.split(".merge(").skip(1) {
         collect(source, called(router), prefix, routes);

@@ -202,7 +202,7 @@ fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Co
     let mut config = Config::from_pairs(environment).map_err(|error| error.to_string())?;
     config.db.max_pool_size = POOL;
     // The whole suite holds with and without.
-    config.truegate.batch = std::env::var("TEST_BATCH").as_deref() != Ok("false");
+    config.truegate.batch = super::variable("TEST_BATCH").as_deref() != Some("false");
     Ok(config)
 }
 

@@ -134,14 +134,14 @@ fn a_clock_set_back_locks_nobody_out() {
         size: 2,
         refill: Duration::from_secs(20),
     };
-    for (rate, pause) in [(Rate::Hourly(2.0), 3600), (rate, 20)] {
+    for (rate, pause) in [(Rate::Hourly(2.0), 3600_u32), (rate, 20)] {
         let limits = mails(rate, after(36_000.0));
         assert!((0..2).all(|_| limits.mail(false, after(36_000.0)).is_ok()));
         assert_eq!(
             limits.mail(false, after(0.0)),
-            Err(Some(Duration::from_secs(pause)))
+            Err(Some(Duration::from_secs(pause.into())))
         );
-        assert_eq!(limits.mail(false, after(pause as f64)), Ok(()));
+        assert_eq!(limits.mail(false, after(pause.into())), Ok(()));
     }
 }
 

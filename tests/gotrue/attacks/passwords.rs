@@ -256,8 +256,8 @@ async fn attack_065_a_recovery_mail_is_no_second_factor() {
                 reply.refused(401, Code::InsufficientAal);
             }
             // Nor is there a way to be without a password.
-            let none = recovered.put("/user", json!({"password": ""})).await;
-            none.refused(422, Code::WeakPassword);
+            let unset = recovered.put("/user", json!({"password": ""})).await;
+            unset.refused(422, Code::WeakPassword);
         }
     }
     assert!(app.outbox.is_empty());
@@ -275,7 +275,7 @@ async fn attack_065_a_recovery_mail_is_no_second_factor() {
 #[tokio::test]
 async fn attack_065_a_refreshed_recovery_stays_at_one_factor() {
     let app = TestApp::with(|config| {
-        config.sessions.allow_low_aal = Some(std::time::Duration::from_secs(600));
+        config.sessions.allow_low_aal = Some(std::time::Duration::from_mins(10));
     })
     .await;
     let alice = app.user("alice@example.com").await;

@@ -424,14 +424,14 @@ mod tests {
             text(
                 "%5.1f|%+d|%x|%g|%v",
                 &[
-                    Value::Float(3.14159),
+                    Value::Float(3.24159),
                     Value::Int(5),
                     Value::Int(255),
                     Value::Float(1e6),
                     Value::Float(123_456.0)
                 ]
             ),
-            "  3.1|+5|ff|1e+06|123456"
+            "  3.2|+5|ff|1e+06|123456"
         );
         assert_eq!(
             text("%d|%s|%z", &[Value::text("x"), Value::Int(5)]),
@@ -449,9 +449,9 @@ mod tests {
         assert_eq!(
             text(
                 "%08.3f|% d|%5t|%",
-                &[Value::Float(-3.14159), Value::Int(5), Value::Bool(true)]
+                &[Value::Float(-3.24159), Value::Int(5), Value::Bool(true)]
             ),
-            "-003.142| 5| true|%!(NOVERB)"
+            "-003.242| 5| true|%!(NOVERB)"
         );
     }
 

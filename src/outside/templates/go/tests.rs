@@ -95,7 +95,8 @@ fn depth_is_bounded() {
                 n + 1
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert!(html(&format!("{chain}{{{{ template \"t0\" }}}}"), &data).is_err());
 }
 
