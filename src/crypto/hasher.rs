@@ -28,9 +28,9 @@ use queue::Queue;
 
 /// How long a thread without work keeps its memory.
 const IDLE: Duration = Duration::from_secs(10);
-/// How much less urgent than everything else hashing is, in steps of `nice`.
+/// How much less urgent than everything else hashing is, in steps of `nice`: as much as can be.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 /// Kinds that are imitated besides the scheme of new hashes.
 const MOST_KINDS: usize = 4;
 /// A kind that takes longer than this, in microseconds, is not imitated: one imported account must not make every
