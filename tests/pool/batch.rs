@@ -29,22 +29,32 @@ struct Quotient {
     quotient: i64,
 }
 
-fn divide<'a>(
-    conn: &'a mut Conn,
-    divisors: &'a [Divisor],
-) -> BoxFuture<'a, diesel::QueryResult<Vec<Option<i64>>>> {
+fn divide<'a>(conn: &'a mut Conn, divisors: &'a [Divisor]) -> Asked<'a> {
+    let sql = "select n, 1000 / number as quotient from unnest((select $1::bigint[])) with ordinality q(number, n) where number < 1000";
+    ask(conn, divisors, sql)
+}
+
+fn divide_at_gate<'a>(conn: &'a mut Conn, divisors: &'a [Divisor]) -> Asked<'a> {
+    let sql = "select n, public.wait_at_gate(number) as quotient from unnest((select $1::bigint[])) with ordinality q(number, n)";
+    ask(conn, divisors, sql)
+}
+
+type Asked<'a> = BoxFuture<'a, diesel::QueryResult<Vec<Option<i64>>>>;
+
+fn ask<'a>(conn: &'a mut Conn, divisors: &'a [Divisor], sql: &'static str) -> Asked<'a> {
     async move {
         divisors[0].sizes.lock().unwrap().push(divisors.len());
         let numbers: Vec<i64> = divisors.iter().map(|divisor| divisor.number).collect();
         assert!(!numbers.contains(&i64::MAX), "a bug in the question");
-        let rows: Vec<Quotient> = statement(
-            "select n, 1000 / number as quotient from unnest((select $1::bigint[])) with ordinality q(number, n) where number < 1000",
-        )
-        .bind::<Array<BigInt>, _>(numbers)
-        .load(conn)
-        .await?;
+        let rows: Vec<Quotient> = statement(sql)
+            .bind::<Array<BigInt>, _>(numbers)
+            .load(conn)
+            .await?;
         let rows = in_order(divisors.len(), rows, |row| row.n);
-        Ok(rows.into_iter().map(|row| row.map(|row| row.quotient)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| row.map(|row| row.quotient))
+            .collect())
     }
     .boxed()
 }
@@ -155,22 +165,4 @@ async fn a_statement_that_hangs_holds_nobody_else_up() {
         rows.batch_execute("COMMIT").await.unwrap();
     });
     assert_eq!(first.unwrap(), Some(1));
-}
-
-fn divide_at_gate<'a>(
-    conn: &'a mut Conn,
-    divisors: &'a [Divisor],
-) -> BoxFuture<'a, diesel::QueryResult<Vec<Option<i64>>>> {
-    async move {
-        let numbers: Vec<i64> = divisors.iter().map(|divisor| divisor.number).collect();
-        let rows: Vec<Quotient> = statement(
-            "select n, public.wait_at_gate(number) as quotient from unnest((select $1::bigint[])) with ordinality q(number, n)",
-        )
-        .bind::<Array<BigInt>, _>(numbers)
-        .load(conn)
-        .await?;
-        let rows = in_order(divisors.len(), rows, |row| row.n);
-        Ok(rows.into_iter().map(|row| row.map(|row| row.quotient)).collect())
-    }
-    .boxed()
 }

@@ -128,8 +128,9 @@ impl Exchange<Stored> {
         async move {
             let rows = statement(concat!(
                 // Of two requests with one token, one is decided elsewhere.
-                "with q as (select distinct on (token) * from unnest((select $1::text[]), (select $2::text[]), (select $3::timestamptz[]), (select $4::timestamptz[]), \
-                   (select $5::timestamptz[]), (select $6::text[]), (select $7::text[]), (select $8::uuid[]), (select $9::uuid[])) with ordinality \
+                "with q as (select distinct on (token) * from unnest((select $1::text[]), (select $2::text[]), \
+                   (select $3::timestamptz[]), (select $4::timestamptz[]), (select $5::timestamptz[]), (select $6::text[]), \
+                   (select $7::text[]), (select $8::uuid[]), (select $9::uuid[])) with ordinality \
                    q(token, child, at, began_after, refreshed_after, user_agent, ip, refreshed, revoked, n)), \
                  t as materialized (select q.*, r.id, r.user_id as owner, s.id as session_id, u.id as user_id, ",
                 actor!(),
@@ -192,8 +193,9 @@ impl Exchange<SignedToken> {
     ) -> BoxFuture<'a, QueryResult<Vec<Option<Exchanged>>>> {
         async move {
             let rows = statement(concat!(
-                "with q as (select distinct on (session_id) * from unnest((select $1::uuid[]), (select $2::bigint[]), (select $3::bytea[]), (select $4::bytea[]), \
-                   (select $5::timestamptz[]), (select $6::timestamptz[]), (select $7::timestamptz[]), (select $8::text[]), (select $9::text[]), (select $10::uuid[])) with ordinality \
+                "with q as (select distinct on (session_id) * from unnest((select $1::uuid[]), (select $2::bigint[]), \
+                   (select $3::bytea[]), (select $4::bytea[]), (select $5::timestamptz[]), (select $6::timestamptz[]), \
+                   (select $7::timestamptz[]), (select $8::text[]), (select $9::text[]), (select $10::uuid[])) with ordinality \
                    q(session_id, counter, message, tag, at, began_after, refreshed_after, user_agent, ip, refreshed, n)), \
                  t as materialized (select q.*, u.id as user_id, ",
                 actor!(),
