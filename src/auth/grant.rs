@@ -1,6 +1,7 @@
 //! What a successful sign-in or refresh gives: a session, a refresh token, and the claims of an access token.
 
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::Client;
@@ -67,7 +68,7 @@ pub struct Grant {
 
 impl Grant {
     /// The signed access token.
-    pub fn access_token(&self, app: &App) -> Result<String> {
+    pub async fn access_token(&self, app: &App) -> Result<String> {
         let user = &self.user;
         let amr: Vec<Amr<'_>> = self.amr.iter().map(Reference::claim).collect();
         let claims = Claims {
@@ -88,7 +89,15 @@ impl Grant {
             client_id: None,
             scope: self.scope.as_deref(),
         };
-        app.keys.sign(&claims).public("error generating jwt token")
+        let message = app.keys.message(&claims)?;
+        let token = if app.keys.is_slow() {
+            let app = app.clone();
+            let signing = spawn_blocking(move || app.keys.sign_message(message));
+            signing.await.map_err(anyhow::Error::from)?
+        } else {
+            app.keys.sign_message(message)
+        };
+        token.public("error generating jwt token")
     }
 
     /// How long the access token lives from when it is issued, in seconds.

@@ -156,10 +156,21 @@ impl std::error::Error for VerifyError {}
 impl Keys {
     /// Signs `claims` as a JWT.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        self.sign_message(self.message(claims)?)
+    }
+
+    /// What is signed for `claims`: header and claims.
+    pub fn message(&self, claims: &impl Serialize) -> Result<String> {
         let claims = serde_json::to_vec(claims).map_err(anyhow::Error::from)?;
-        let mut token = String::with_capacity(self.header().len() + claims.len() * 4 / 3 + 128);
-        token.push_str(self.header());
-        URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
+        let mut message = String::with_capacity(self.header().len() + claims.len() * 4 / 3 + 128);
+        message.push_str(self.header());
+        URL_SAFE_NO_PAD.encode_string(&claims, &mut message);
+        Ok(message)
+    }
+
+    /// Makes the token of a [`message`](Self::message).
+    pub fn sign_message(&self, message: String) -> Result<String> {
+        let mut token = message;
         let signature = self
             .signature(token.as_bytes())
             .map_err(|Unspecified| anyhow::anyhow!("a token could not be signed"))?;

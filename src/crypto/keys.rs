@@ -127,6 +127,12 @@ impl Keys {
         &self.header
     }
 
+    /// Whether a signature takes so long (RSA: a millisecond) that nobody should wait for another's.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        matches!(self.signing, Signing::Rsa(..))
+    }
+
     /// Signs `message` with the one signing key.
     pub(super) fn signature(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
         let random = SystemRandom::new();

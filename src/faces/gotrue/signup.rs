@@ -51,11 +51,11 @@ pub async fn sign_up(State(app): State<App>, visitor: Visitor, body: Body) -> Re
         }
         visitor.limit(&app, Bucket::AnonymousSignIns)?;
         let grant = signup::sign_up_anonymously(&app, &visitor.client, params.data).await?;
-        return signed_in(&app, &grant);
+        return signed_in(&app, &grant).await;
     }
     visitor.limit(&app, Bucket::Signups)?;
     match signup::sign_up(&app, &visitor.client, params).await? {
-        SignedUp::In(grant) => signed_in(&app, &grant),
+        SignedUp::In(grant) => signed_in(&app, &grant).await,
         SignedUp::Pending(user) => Ok(Json(UserView::from(&*user)).into_response()),
     }
 }

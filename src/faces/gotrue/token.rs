@@ -98,7 +98,7 @@ pub async fn grant(
         }
         _ => return Err(no_provider(&body.form_or_json()?)),
     };
-    signed_in(&app, &grant)
+    signed_in(&app, &grant).await
 }
 
 /// Sign-in with an ID token is not served by this version: no issuer is enabled.

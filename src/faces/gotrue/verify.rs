@@ -65,7 +65,8 @@ pub async fn by_link(
     };
     match verified {
         Ok((Verified::In(grant), kind)) => {
-            let location = redirect::with_fragment(target, &session_pairs(&app, &grant, kind)?);
+            let location =
+                redirect::with_fragment(target, &session_pairs(&app, &grant, kind).await?);
             Ok(redirect::see_other(&location, &grant.headers))
         }
         Ok((Verified::Code(code), _)) => Ok(redirect::see_other(
@@ -87,9 +88,13 @@ pub async fn by_link(
 }
 
 /// What the fragment of an implicit sign-in says; printed in alphabetical order.
-fn session_pairs(app: &App, grant: &Grant, kind: Kind) -> Result<Vec<(&'static str, String)>> {
+async fn session_pairs(
+    app: &App,
+    grant: &Grant,
+    kind: Kind,
+) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
-        ("access_token", grant.access_token(app)?),
+        ("access_token", grant.access_token(app).await?),
         ("expires_at", grant.expires_at.timestamp().to_string()),
         ("expires_in", grant.expires_in().to_string()),
         ("refresh_token", grant.refresh_token.clone()),
@@ -134,7 +139,7 @@ pub async fn by_code(State(app): State<App>, visitor: Visitor, body: Body) -> Re
     };
     let verified = verify::verify_named(&app, &visitor.client, &name, &proof).await?;
     match verified {
-        Verified::In(grant) => signed_in(&app, &grant),
+        Verified::In(grant) => signed_in(&app, &grant).await,
         Verified::Half => Ok(Json(json!({ "msg": HALF_DONE, "code": "200" })).into_response()),
         Verified::Code(_) => Err(failed(
             "Unexpected verification",

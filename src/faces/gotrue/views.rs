@@ -231,13 +231,13 @@ impl<'a> From<&'a Weak> for WeakView<'a> {
 }
 
 /// The answer that signs in, with the headers that speak of the session.
-pub fn signed_in(app: &App, grant: &Grant) -> Result<Response> {
+pub async fn signed_in(app: &App, grant: &Grant) -> Result<Response> {
     let (provider_token, provider_refresh_token) = match &grant.provider_tokens {
         Some((token, refresh_token)) => (Some(token.as_str()), refresh_token.as_deref()),
         None => (None, None),
     };
     let view = GrantView {
-        access_token: grant.access_token(app)?,
+        access_token: grant.access_token(app).await?,
         token_type: "bearer",
         expires_in: grant.expires_in(),
         expires_at: grant.expires_at.timestamp(),
