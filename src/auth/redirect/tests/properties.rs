@@ -1,5 +1,7 @@
 //! Whatever is put together from the pieces of attacks: a browser that follows it stays at home.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use url::{Host, Url};
 
@@ -64,6 +66,10 @@ fn stays(text: &str, any_port: bool) -> bool {
     match url.host() {
         Some(Host::Domain("app.example.com")) => {
             url.scheme() == "https" && (any_port || url.port().is_none())
+        }
+        // Only web URLs have addresses for hosts; an app's scheme has text there.
+        Some(Host::Domain(text)) => {
+            (text.parse::<IpAddr>()).is_ok_and(|address| address.to_canonical().is_loopback())
         }
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
