@@ -1,6 +1,7 @@
 //! Who may learn that an account exists, and what it takes to change how one signs in.
 
 use chrono::TimeDelta;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use truegate::error::Code;
 
@@ -21,6 +22,33 @@ async fn sign_in(app: &TestApp, email: &str, password: &str) -> Reply {
     app.visitor()
         .post("/token?grant_type=password", credentials)
         .await
+}
+
+#[tokio::test]
+async fn attack_067_a_crowd_from_one_address_locks_nobody_out() {
+    let app = TestApp::with(|config| {
+        // So dear that the crowd is there before the first is done.
+        config.truegate.argon2_memory_kib = 64 << 10;
+        config.truegate.hash_threads = 1;
+        config.truegate.hash_queue = 3;
+    })
+    .await;
+    app.user("alice@example.com").await;
+    let sign_in = async |ip: &str| {
+        let credentials = json!({"email": "alice@example.com", "password": PASSWORD});
+        let request = http::Request::post("/token?grant_type=password")
+            .header("host", "127.0.0.1:9999")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", ip)
+            .body(credentials.to_string().into())
+            .unwrap();
+        Box::pin(app.send(request)).await
+    };
+    let crowd = join_all((0..12).map(|_| sign_in("192.0.2.1")));
+    let (crowd, stranger) = join(crowd, sign_in("192.0.2.2")).await;
+    stranger.ok();
+    let refused = crowd.iter().filter(|reply| reply.status == 503).count();
+    assert!((1..12).contains(&refused), "{refused} of 12");
 }
 
 /// A parameter of the link of a mail.
