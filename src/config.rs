@@ -41,7 +41,7 @@ pub use cors::Cors;
 pub use database::Database;
 pub use environment::{Environment, Sources};
 pub use experimental::{Experimental, LinkingDomains};
-pub use external::{External, PROVIDERS};
+pub use external::{External, PROVIDERS, Provider};
 pub use go::signed_duration;
 pub use index_worker::IndexWorker;
 pub use jwt::Jwt;
@@ -161,7 +161,10 @@ impl Config {
             smtp: section(environment, report)?,
             truegate: section(environment, report)?,
         };
-        config.external.providers = external::providers().read(environment, report)?;
+        for (name, section) in external::providers() {
+            let provider = section.read(environment, report)?;
+            config.external.providers.insert(name, provider);
+        }
         config.mailer.subjects = mailer::subjects().read(environment, report)?;
         config.mailer.templates = mailer::templates().read(environment, report)?;
         config.mailer.urlpaths = mailer::urlpaths().read(environment, report)?;
@@ -187,7 +190,7 @@ impl Config {
 
 /// All sections, in the order of `.env.example`.
 fn definitions() -> Vec<Definition> {
-    vec![
+    let mut definitions = vec![
         TopLevel::definition(),
         Api::definition(),
         Database::definition(),
@@ -203,7 +206,6 @@ fn definitions() -> Vec<Definition> {
         Security::definition(),
         RateLimits::definition(),
         External::definition(),
-        external::providers(),
         Sms::definition(),
         Cors::definition(),
         Log::definition(),
@@ -213,7 +215,9 @@ fn definitions() -> Vec<Definition> {
         Saml::definition(),
         Passkey::definition(),
         Truegate::definition(),
-    ]
+    ];
+    definitions.extend(external::providers().map(|(_, section)| section));
+    definitions
 }
 
 /// The text of `.env.example`: every setting with its default and an explanation.

@@ -4,7 +4,8 @@ pub mod captcha;
 mod client;
 pub mod email_validation;
 pub mod mail;
+pub mod providers;
 pub mod pwned;
 pub mod templates;
 
-pub use client::Http;
+pub use client::{Http, read};

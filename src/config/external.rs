@@ -1,9 +1,11 @@
 //! Ways to sign in besides a password, in general.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::settings::{Definition, Setting, settings};
-use super::value::Named;
+use secrecy::SecretString;
+
+use super::settings::{Definition, Section, settings};
 
 settings! {
     /// Ways to sign in.
@@ -23,54 +25,73 @@ settings! {
         /// Where browsers go after a provider, instead of the target they asked for.
         redirect_url("GOTRUE_EXTERNAL_REDIRECTURL"): Option<String> = "",
     } and {
-        /// Which providers are on: `apple_enabled` and so on.
-        providers: Named<bool>,
+        /// The OAuth providers, by name.
+        providers: BTreeMap<&'static str, Provider>,
     }
 }
 
-/// GoTrue's OAuth providers, as its variables call them, in lower case.
-pub const PROVIDERS: [&str; 25] = [
-    "apple",
-    "azure",
-    "bitbucket",
-    "discord",
-    "facebook",
-    "figma",
-    "fly",
-    "github",
-    "gitlab",
-    "google",
-    "kakao",
-    "keycloak",
-    "linkedin",
-    "linkedin_oidc",
-    "notion",
-    "slack",
-    "slack_oidc",
-    "snapchat",
-    "spotify",
-    "twitch",
-    "twitter",
-    "vercel_marketplace",
-    "workos",
-    "x",
-    "zoom",
+/// GoTrue's OAuth providers, and how their variables begin.
+pub const PROVIDERS: [(&str, &str); 25] = [
+    ("apple", "GOTRUE_EXTERNAL_APPLE_"),
+    ("azure", "GOTRUE_EXTERNAL_AZURE_"),
+    ("bitbucket", "GOTRUE_EXTERNAL_BITBUCKET_"),
+    ("discord", "GOTRUE_EXTERNAL_DISCORD_"),
+    ("facebook", "GOTRUE_EXTERNAL_FACEBOOK_"),
+    ("figma", "GOTRUE_EXTERNAL_FIGMA_"),
+    ("fly", "GOTRUE_EXTERNAL_FLY_"),
+    ("github", "GOTRUE_EXTERNAL_GITHUB_"),
+    ("gitlab", "GOTRUE_EXTERNAL_GITLAB_"),
+    ("google", "GOTRUE_EXTERNAL_GOOGLE_"),
+    ("kakao", "GOTRUE_EXTERNAL_KAKAO_"),
+    ("keycloak", "GOTRUE_EXTERNAL_KEYCLOAK_"),
+    ("linkedin", "GOTRUE_EXTERNAL_LINKEDIN_"),
+    ("linkedin_oidc", "GOTRUE_EXTERNAL_LINKEDIN_OIDC_"),
+    ("notion", "GOTRUE_EXTERNAL_NOTION_"),
+    ("slack", "GOTRUE_EXTERNAL_SLACK_"),
+    ("slack_oidc", "GOTRUE_EXTERNAL_SLACK_OIDC_"),
+    ("snapchat", "GOTRUE_EXTERNAL_SNAPCHAT_"),
+    ("spotify", "GOTRUE_EXTERNAL_SPOTIFY_"),
+    ("twitch", "GOTRUE_EXTERNAL_TWITCH_"),
+    ("twitter", "GOTRUE_EXTERNAL_TWITTER_"),
+    ("vercel_marketplace", "GOTRUE_EXTERNAL_VERCEL_MARKETPLACE_"),
+    ("workos", "GOTRUE_EXTERNAL_WORKOS_"),
+    ("x", "GOTRUE_EXTERNAL_X_"),
+    ("zoom", "GOTRUE_EXTERNAL_ZOOM_"),
 ];
 
-/// `GOTRUE_EXTERNAL_<PROVIDER>_ENABLED`.
-pub(super) fn providers() -> Definition {
-    Definition {
-        prefix: "GOTRUE_EXTERNAL_",
-        about: &[
-            " OAuth providers that GET /settings shows. This version does not serve them yet.",
-        ],
-        settings: PROVIDERS
-            .iter()
-            .map(|provider| {
-                Setting::new::<bool>(&format!("{provider}_enabled"), &[]).default("false")
-            })
-            .collect(),
+settings! {
+    /// Sign-in by other people's identity providers; all of them have the settings of the first.
+    pub struct Provider("GOTRUE_EXTERNAL_APPLE_") {
+        /// Signing in there.
+        enabled: bool = "false",
+        /// Our id there; further ones are also accepted as audiences of ID tokens.
+        client_id: Vec<String> = "",
+        /// Our secret there; for Apple the signed client secret.
+        secret: Option<SecretString> = "",
+        /// Our callback as registered there: API_EXTERNAL_URL with /callback.
+        redirect_uri: String = "",
+        /// Its base URL, where it is not the public one; Keycloak needs it.
+        url: String = "",
+        /// Users whose e-mail address it does not tell may sign in.
+        email_optional: bool = "false",
+        /// ID tokens may come without the nonce that was asked for.
+        skip_nonce_check: bool = "false",
     }
+}
+
+/// `GOTRUE_EXTERNAL_<PROVIDER>_..`: each provider's section. Only the first explains itself.
+pub(super) fn providers() -> impl Iterator<Item = (&'static str, Definition)> {
+    PROVIDERS
+        .into_iter()
+        .enumerate()
+        .map(|(at, (name, prefix))| {
+            let mut section = Provider::definition();
+            if at > 0 {
+                section = section.without_words();
+            }
+            section.prefix = prefix;
+            (name, section)
+        })
 }
 
 impl External {
@@ -79,12 +100,15 @@ impl External {
             self.flow_state_expiry_duration.max(Duration::from_mins(5));
     }
 
+    /// An OAuth provider's settings, by its name in lower case.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.get(name)
+    }
+
     /// Whether a provider (one of `PROVIDERS`) is on.
     #[must_use]
-    pub fn provider_enabled(&self, provider: &str) -> bool {
-        self.providers
-            .get(&format!("{provider}_enabled"))
-            .copied()
-            .unwrap_or_default()
+    pub fn provider_enabled(&self, name: &str) -> bool {
+        self.provider(name).is_some_and(|provider| provider.enabled)
     }
 }

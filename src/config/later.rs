@@ -200,19 +200,6 @@ const FEATURES: &[Feature] = &[
     },
 ];
 
-const PROVIDERS_MISSING: &str = "OAuth providers are not served";
-
-/// Of OAuth providers, `GOTRUE_EXTERNAL_<PROVIDER>_..` besides the switch.
-const PROVIDER_SETTINGS: [&str; 7] = [
-    "CLIENT_ID",
-    "SECRET",
-    "REDIRECT_URI",
-    "URL",
-    "API_URL",
-    "EMAIL_OPTIONAL",
-    "SKIP_NONCE_CHECK",
-];
-
 /// What asks for nothing by itself; much of it has no effect in GoTrue either.
 const WITHOUT_EFFECT: &[&str] = &[
     "API_ENDPOINT",
@@ -241,10 +228,10 @@ pub(super) fn names() -> impl Iterator<Item = String> {
         .iter()
         .flat_map(|feature| [feature.switches, feature.others])
         .flatten();
-    let providers = PROVIDERS.iter().flat_map(|provider| {
-        PROVIDER_SETTINGS
-            .map(|setting| format!("GOTRUE_EXTERNAL_{}_{setting}", provider.to_uppercase()))
-    });
+    // GoTrue declares this one, too, and never reads it.
+    let providers = PROVIDERS
+        .iter()
+        .map(|(_, prefix)| format!("{prefix}API_URL"));
     features
         .chain(WITHOUT_EFFECT)
         .map(|name| format!("GOTRUE_{name}"))
@@ -253,22 +240,15 @@ pub(super) fn names() -> impl Iterator<Item = String> {
 
 /// Warns once of each feature that is switched on.
 pub(super) fn warn(environment: &Environment, report: &mut Report) {
-    let providers = PROVIDERS
-        .iter()
-        .map(|p| format!("EXTERNAL_{}_ENABLED", p.to_uppercase()))
-        .collect();
-    let features = FEATURES
-        .iter()
-        .map(|f| (f.what, f.switches.iter().map(|&s| s.to_owned()).collect()));
-    for (what, switches) in features.chain([(PROVIDERS_MISSING, providers)]) {
-        let switches: Vec<String> = switches;
-        let on: Vec<_> = switches
-            .into_iter()
+    for feature in FEATURES {
+        let on: Vec<_> = feature
+            .switches
+            .iter()
             .map(|switch| format!("GOTRUE_{switch}"))
             .filter(|name| environment.get(name).is_some_and(is_on))
             .collect();
         if !on.is_empty() {
-            report.warn(on.join(", "), format!("{what} in this version"));
+            report.warn(on.join(", "), format!("{} in this version", feature.what));
         }
     }
 }

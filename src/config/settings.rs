@@ -138,6 +138,15 @@ impl Setting {
 }
 
 impl Definition {
+    /// The same without explanations, for a section whose like has explained itself.
+    pub fn without_words(mut self) -> Self {
+        self.about = &[];
+        for setting in &mut self.settings {
+            setting.about = &[];
+        }
+        self
+    }
+
     /// The names of all variables that are read for this section.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.settings

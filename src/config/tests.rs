@@ -425,9 +425,9 @@ fn each_notification_has_its_switch() {
 #[test]
 fn each_provider_has_its_switch() {
     let none = config(&[]);
-    for provider in PROVIDERS {
+    for (provider, prefix) in PROVIDERS {
         assert!(!none.external.provider_enabled(provider));
-        let name = format!("GOTRUE_EXTERNAL_{}_ENABLED", provider.to_uppercase());
+        let name = format!("{prefix}ENABLED");
         assert!(
             config(&[(&name, "true")])
                 .external

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use rustls::{ClientConfig, RootCertStore};
 
 /// How long a whole exchange may take where nobody says otherwise (GoTrue's `GOTRUE_INTERNAL_HTTP_TIMEOUT`).
@@ -37,6 +37,25 @@ fn client() -> anyhow::Result<reqwest::Client> {
         .timeout(TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(30))
         .build()?)
+}
+
+/// How much of a document is read: what anybody answers has to fit into the memory of a small machine.
+const MAX_BODY: usize = 1 << 20;
+
+/// Reads a whole body; more than 1 MiB is an error.
+pub async fn read(mut response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(reqwest::Error::without_url)?
+    {
+        if body.len() + chunk.len() > MAX_BODY {
+            bail!("the answer is longer than 1 MiB");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Trusts the machine's certificates (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.

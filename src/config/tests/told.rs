@@ -127,8 +127,6 @@ fn what_is_probably_not_meant_is_warned_about() {
     insta::assert_snapshot!(warnings(&[
         ("GOTRUE_EXTERNAL_APPLE_ENABLED", "false"),
         ("GOTRUE_EXTERNAL_GITHUB_CLIENT_ID", "id"),
-        ("GOTRUE_EXTERNAL_GITHUB_ENABLED", "true"),
-        ("GOTRUE_EXTERNAL_ZOOM_ENABLED", "1"),
         ("GOTRUE_HOOK_SEND_EMAIL_ENABLED", "true"),
         ("GOTRUE_DB_AUTOMIGRATE", "true"),
         ("GOTRUE_JWT_SECRET", "short"),
@@ -156,7 +154,6 @@ fn what_is_probably_not_meant_is_warned_about() {
     GOTRUE_HOOK_SEND_EMAIL_ENABLED: hooks are not called in this version
     GOTRUE_SECURITY_DB_ENCRYPTION_DECRYPTION_KEYS: columns are not encrypted, and encrypted ones not read in this version
     GOTRUE_SAML_ENABLED: SAML is not served in this version
-    GOTRUE_EXTERNAL_GITHUB_ENABLED, GOTRUE_EXTERNAL_ZOOM_ENABLED: OAuth providers are not served in this version
     "#);
 }
 

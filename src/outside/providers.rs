@@ -1,0 +1,240 @@
+//! External identity providers: where they are, and what they say of the person who signed in there.
+//!
+//! Each provider is one file of facts. What they share is written once: finding one by name (here), trading its code
+//! for tokens (`exchange.rs`), asking it with these tokens (`visit.rs`), and what it says in the end (`profile.rs`).
+
+use std::borrow::Cow;
+
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::config;
+use crate::outside::Http;
+use crate::urls::query::Pairs;
+
+mod exchange;
+mod profile;
+mod visit;
+
+pub use exchange::Tokens;
+pub use profile::{Claims, Email, Profile};
+pub use visit::Visit;
+
+/// What is fixed about a provider.
+pub struct Facts {
+    /// The host of its pages for people. The operator may name another for both hosts.
+    auth_host: &'static str,
+    /// The host of its API.
+    api_host: &'static str,
+    /// The authorization endpoint, below the host of its pages.
+    authorize: &'static str,
+    /// The token endpoint.
+    token: Place,
+    /// What is always asked for.
+    scopes: &'static [&'static str],
+    /// Whether applications may ask for more.
+    more_scopes: bool,
+    /// Whether it wants a PKCE challenge from us.
+    pkce: bool,
+    /// How we prove at the token endpoint who we are.
+    client_auth: ClientAuth,
+}
+
+impl Facts {
+    /// What most providers have in common; each names its hosts and paths.
+    const PLAIN: Self = Self {
+        auth_host: "",
+        api_host: "",
+        authorize: "",
+        token: Place::Auth(""),
+        scopes: &[],
+        more_scopes: true,
+        pkce: false,
+        client_auth: ClientAuth::Basic,
+    };
+}
+
+/// A path at one of a provider's hosts.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Auth(&'static str),
+    Api(&'static str),
+}
+
+/// How a client proves who it is (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientAuth {
+    /// HTTP Basic; where that is refused, in the body.
+    Basic,
+    /// In the body.
+    Body,
+}
+
+/// Declares the files of the built-in providers and finds them by name.
+macro_rules! built_in {
+    ($($name:ident)+) => {
+        $(mod $name;)+
+
+        fn facts(name: &str) -> Option<&'static Facts> {
+            Some(match name {
+                $(stringify!($name) => &$name::FACTS,)+
+                _ => return None,
+            })
+        }
+
+        async fn profile_of(name: &str, visit: &Visit<'_>) -> anyhow::Result<Profile> {
+            match name {
+                $(stringify!($name) => $name::profile(visit).await,)+
+                _ => anyhow::bail!("{name} is no provider"),
+            }
+        }
+    };
+}
+
+built_in! {
+    github
+}
+
+/// A provider, made ready for one sign-in.
+pub struct Provider {
+    name: String,
+    client_id: String,
+    client_secret: SecretString,
+    client_auth: ClientAuth,
+    redirect_uri: String,
+    authorization_url: String,
+    token_url: String,
+    /// The base URL of its API.
+    api: String,
+    scopes: Vec<String>,
+    pkce: bool,
+    email_optional: bool,
+    http: Http,
+}
+
+/// Why a provider cannot be used, in GoTrue's words.
+#[derive(Debug)]
+pub struct Unsupported(pub Cow<'static, str>);
+
+impl Provider {
+    /// A built-in provider as configured, by its name in lower case. `scopes` are further ones, separated by commas.
+    pub async fn built_in(
+        http: &Http,
+        config: &config::External,
+        name: &str,
+        scopes: &str,
+    ) -> Result<Self, Unsupported> {
+        let (Some(facts), Some(config)) = (facts(name), config.provider(name)) else {
+            return Err(Unsupported(
+                format!("Provider {name} could not be found").into(),
+            ));
+        };
+        let missing = |what| Unsupported(Cow::Borrowed(what));
+        if !config.enabled {
+            return Err(missing("provider is not enabled"));
+        }
+        let client_id = config.client_id.first();
+        let client_id = client_id.ok_or_else(|| missing("missing OAuth client ID"))?;
+        let client_secret = config.secret.clone();
+        let client_secret = client_secret.ok_or_else(|| missing("missing OAuth secret"))?;
+        if config.redirect_uri.is_empty() {
+            return Err(missing("missing redirect URI"));
+        }
+        let base = |host: &str| match config.url.as_str() {
+            "" => format!("https://{host}"),
+            url => url.strip_suffix('/').unwrap_or(url).to_owned(),
+        };
+        let (auth, api) = (base(facts.auth_host), base(facts.api_host));
+        let more = scopes
+            .split(',')
+            .filter(|_| facts.more_scopes && !scopes.is_empty());
+        Ok(Self {
+            name: name.to_owned(),
+            client_id: client_id.clone(),
+            client_secret,
+            client_auth: facts.client_auth,
+            redirect_uri: config.redirect_uri.clone(),
+            authorization_url: format!("{auth}{}", facts.authorize),
+            token_url: match facts.token {
+                Place::Auth(path) => format!("{auth}{path}"),
+                Place::Api(path) => format!("{api}{path}"),
+            },
+            api,
+            scopes: facts
+                .scopes
+                .iter()
+                .copied()
+                .chain(more)
+                .map(str::to_owned)
+                .collect(),
+            pkce: facts.pkce,
+            email_optional: config.email_optional,
+            http: http.clone(),
+        })
+    }
+
+    /// Whether it wants a PKCE challenge from us.
+    #[must_use]
+    pub const fn requires_pkce(&self) -> bool {
+        self.pkce
+    }
+
+    /// Whether users without an e-mail address may sign in.
+    #[must_use]
+    pub const fn is_email_optional(&self) -> bool {
+        self.email_optional
+    }
+
+    /// Where the browser goes to sign in. `more` are further parameters, which win over ours of the same name.
+    pub async fn authorization_url(
+        &self,
+        state: &str,
+        verifier: Option<&str>,
+        more: &[(String, String)],
+    ) -> anyhow::Result<String> {
+        let client = BasicClient::new(ClientId::new(self.client_id.clone()))
+            .set_auth_uri(AuthUrl::new(self.authorization_url.clone())?)
+            .set_redirect_uri(RedirectUrl::new(self.redirect_uri.clone())?);
+        let mut request = client
+            .authorize_url(|| CsrfToken::new(state.to_owned()))
+            .add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        for (name, value) in more {
+            request = request.add_extra_param(name, value);
+        }
+        if let Some(verifier) = verifier {
+            let verifier = PkceCodeVerifier::new(verifier.to_owned());
+            request =
+                request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        }
+        let own = Url::parse(&self.authorization_url)?.query_pairs().count();
+        let mut pairs = Pairs::default();
+        for (name, value) in request.url().0.query_pairs().skip(own) {
+            pairs.set(&name, &value);
+        }
+        // Sorted, and behind what the endpoint has of its own, as Go prints them.
+        let joint = if self.authorization_url.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        Ok(format!(
+            "{}{joint}{}",
+            self.authorization_url,
+            pairs.encode()
+        ))
+    }
+
+    /// Trades the code that the browser brought back for tokens.
+    pub async fn exchange(&self, code: &str, verifier: Option<&str>) -> anyhow::Result<Tokens> {
+        exchange::exchange(self, code, verifier).await
+    }
+
+    /// Who signed in, as the provider says.
+    pub async fn profile(&self, tokens: &Tokens) -> anyhow::Result<Profile> {
+        profile_of(&self.name, &Visit::new(self, tokens)).await
+    }
+}

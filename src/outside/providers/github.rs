@@ -1,0 +1,58 @@
+//! GitHub, and GitHub Enterprise where a URL is configured.
+
+use serde::Deserialize;
+
+use super::{Claims, Email, Facts, Place, Profile, Visit};
+
+pub const FACTS: Facts = Facts {
+    auth_host: "github.com",
+    api_host: "api.github.com",
+    authorize: "/login/oauth/authorize",
+    token: Place::Auth("/login/oauth/access_token"),
+    scopes: &["user:email"],
+    ..Facts::PLAIN
+};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct User {
+    id: i64,
+    login: String,
+    name: String,
+    avatar_url: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Address {
+    email: String,
+    primary: bool,
+    verified: bool,
+}
+
+pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
+    let mut api = visit.api().to_owned();
+    if !api.ends_with(FACTS.api_host) {
+        api.push_str("/api/v3");
+    }
+    let user: User = visit.get(&format!("{api}/user")).await?;
+    let addresses: Vec<Address> = visit.get(&format!("{api}/user/emails")).await?;
+    let emails = addresses.into_iter().filter(|address| !address.email.is_empty());
+    let id = user.id.to_string();
+    Ok(Profile {
+        emails: emails
+            .map(|Address { email, primary, verified }| Email { email, verified, primary })
+            .collect(),
+        claims: Claims {
+            iss: api,
+            sub: id.clone(),
+            name: user.name.clone(),
+            preferred_username: user.login.clone(),
+            avatar_url: user.avatar_url,
+            full_name: user.name,
+            provider_id: id,
+            user_name: user.login,
+            ..Claims::default()
+        },
+    })
+}

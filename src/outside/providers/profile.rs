@@ -1,0 +1,202 @@
+//! What a provider says of a person: GoTrue's `provider.UserProvidedData`.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+/// Who signed in at a provider.
+#[derive(Debug, Clone, Default)]
+pub struct Profile {
+    /// The person's addresses.
+    pub emails: Vec<Email>,
+    /// Everything else.
+    pub claims: Claims,
+}
+
+/// An address, as a provider knows it.
+#[derive(Debug, Clone)]
+pub struct Email {
+    /// The address.
+    pub email: String,
+    /// Whether the provider vouches that it is the person's.
+    pub verified: bool,
+    /// Whether it is the one to use.
+    pub primary: bool,
+}
+
+impl Profile {
+    /// A person with one address, or none where it is empty.
+    #[must_use]
+    pub fn new(email: &str, verified: bool, claims: Claims) -> Self {
+        let email = (!email.is_empty()).then(|| Email {
+            email: email.to_owned(),
+            verified,
+            primary: true,
+        });
+        Self {
+            emails: email.into_iter().collect(),
+            claims,
+        }
+    }
+}
+
+macro_rules! claims {
+    ($($(#[$attribute:meta])* $name:ident: $Type:ty,)+) => {
+        /// OpenID Connect's standard claims, and GoTrue's own: they become `identity_data` and `user_metadata`.
+        /// Empty ones are left out; null counts as empty.
+        #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the claims of OpenID Connect Core 1.0, section 5.1")]
+        pub struct Claims {
+            $(
+                #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Empty::is_empty")]
+                $(#[$attribute])*
+                pub $name: $Type,
+            )+
+            #[serde(default, deserialize_with = "null_is_empty")]
+            pub email_verified: bool,
+            #[serde(default, deserialize_with = "null_is_empty")]
+            pub phone_verified: bool,
+        }
+    };
+}
+
+claims! {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    iat: f64,
+    exp: f64,
+    name: String,
+    family_name: String,
+    given_name: String,
+    middle_name: String,
+    nickname: String,
+    preferred_username: String,
+    profile: String,
+    picture: String,
+    website: String,
+    gender: String,
+    birthdate: String,
+    zoneinfo: String,
+    locale: String,
+    updated_at: Moment,
+    email: String,
+    phone: String,
+    /// What only this provider says.
+    custom_claims: Map<String, Value>,
+    full_name: String,
+    avatar_url: String,
+    slug: String,
+    provider_id: String,
+    user_name: String,
+}
+
+impl Claims {
+    /// As they are stored.
+    #[must_use]
+    pub fn into_identity_data(self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(claims)) => claims,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// One audience or several (RFC 7519, section 4.1.3).
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Audience(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            One(String),
+            Many(Vec<String>),
+        }
+        Ok(Self(match Form::deserialize(deserializer)? {
+            Form::One(audience) => vec![audience],
+            Form::Many(audiences) => audiences,
+        }))
+    }
+}
+
+/// A moment that providers write in seconds or as RFC 3339 has it; stored as the latter.
+#[derive(Debug, Clone, Default)]
+pub struct Moment(Option<Timestamp>);
+
+impl Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self
+            .0
+            .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+        text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Seconds(f64),
+            Text(String),
+        }
+        let parsed = match Form::deserialize(deserializer)? {
+            Form::Text(text) if text.is_empty() => return Ok(Self(None)),
+            Form::Text(text) => chrono::DateTime::parse_from_rfc3339(&text)
+                .ok()
+                .map(|time| time.to_utc()),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "beyond that there is no date"
+            )]
+            Form::Seconds(seconds) => chrono::DateTime::from_timestamp(seconds as i64, 0),
+        };
+        let wrong = || serde::de::Error::custom("it is no moment");
+        parsed.map(|time| Self(Some(time))).ok_or_else(wrong)
+    }
+}
+
+/// What is left out of the stored claims.
+trait Empty {
+    fn is_empty(&self) -> bool;
+}
+
+impl Empty for String {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+}
+
+impl Empty for f64 {
+    fn is_empty(&self) -> bool {
+        *self == 0.0
+    }
+}
+
+impl Empty for Audience {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Empty for Moment {
+    fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Empty for Map<String, Value> {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+}
+
+/// As Go decodes: null leaves a field empty.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
