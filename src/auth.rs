@@ -7,6 +7,7 @@ pub mod audit;
 pub mod batches;
 pub mod bearer;
 pub mod captcha;
+pub mod external;
 pub mod generate_link;
 pub mod grant;
 pub mod invite;
@@ -48,11 +49,11 @@ pub struct Client {
     pub user_agent: Option<String>,
 }
 
+/// What is said of an address that somebody else has.
+const EMAIL_TAKEN: &str = "A user with this email address has already been registered";
+
 fn email_exists() -> Error {
-    unprocessable(
-        Code::EmailExists,
-        "A user with this email address has already been registered",
-    )
+    unprocessable(Code::EmailExists, EMAIL_TAKEN)
 }
 
 fn phone_exists() -> Error {

@@ -40,7 +40,7 @@ pub use audit_log::AuditLog;
 pub use cors::Cors;
 pub use database::Database;
 pub use environment::{Environment, Sources};
-pub use experimental::{Experimental, LinkingDomains};
+pub use experimental::{DEFAULT_LINKING_DOMAIN, Experimental, LinkingDomains};
 pub use external::{External, PROVIDERS, Provider};
 pub use go::signed_duration;
 pub use index_worker::IndexWorker;

@@ -25,7 +25,7 @@ pub enum Error {
     /// We will not, in the words of RFC 6749 (always status 400, as GoTrue).
     Oauth {
         /// RFC 6749 §5.2 `error`, or GoTrue's own spelling of it.
-        error: &'static str,
+        error: Cow<'static, str>,
         /// `error_description`.
         description: Cow<'static, str>,
     },

@@ -8,6 +8,7 @@ pub mod audit_log_entry;
 pub mod factor;
 pub mod flow_state;
 pub mod identity;
+pub mod oauth_client_state;
 pub mod one_time_token;
 pub mod outbox;
 pub mod passkey;

@@ -95,7 +95,7 @@ fn email_conflict() -> Error {
 
 /// Keeps the user's address if an identity still vouches for it; else takes the best address that is left
 /// (GoTrue's `UpdateUserEmailFromIdentities`).
-async fn derive_email(app: &App, tx: &mut Conn, user: &mut User) -> Result<()> {
+pub(super) async fn derive_email(app: &App, tx: &Conn, user: &mut User) -> Result<()> {
     if user
         .identities
         .iter()

@@ -112,6 +112,14 @@ pub async fn prepare_email_change(app: &App, recipient: &str) -> Result<Statione
 /// What tells a user that something happened; empty where notices of its kind are switched off.
 pub struct Notice(Option<Stationery>);
 
+impl Notice {
+    /// Tells nobody.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+}
+
 /// Fetches what a notice is written on.
 pub async fn notice(app: &App, kind: MailKind) -> Notice {
     if app.config.mailer.notification_enabled(kind) {
@@ -232,7 +240,7 @@ pub async fn send_email_change(
 /// the variables that this kind has besides. A notice that cannot be sent never fails the act.
 pub async fn notify(
     app: &App,
-    tx: &mut Conn,
+    tx: &Conn,
     notice: &Notice,
     user: &User,
     recipient: &str,

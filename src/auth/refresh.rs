@@ -208,7 +208,7 @@ async fn check_session(
     if session.oauth_client_id.is_some_and(|id| !id.is_nil()) {
         let description = "Client authentication required for OAuth session".into();
         return Ok(Err(Error::Oauth {
-            error: "invalid_client",
+            error: "invalid_client".into(),
             description,
         }));
     }

@@ -35,7 +35,7 @@ impl Experimental {
     pub fn own_linking_domains(&self) -> Vec<String> {
         self.provider_linking_domains
             .iter()
-            .filter(|(_, domain)| *domain != "default")
+            .filter(|(_, domain)| *domain != DEFAULT_LINKING_DOMAIN)
             .map(|(provider, _)| provider.clone())
             .collect()
     }
@@ -44,6 +44,22 @@ impl Experimental {
 /// Domains of account linking by provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkingDomains(BTreeMap<String, String>);
+
+/// The domain of providers that have no other.
+pub const DEFAULT_LINKING_DOMAIN: &str = "default";
+
+impl LinkingDomains {
+    /// The domain of a provider. An SSO provider is one by itself.
+    #[must_use]
+    pub fn of<'a>(&'a self, provider: &'a str) -> &'a str {
+        if provider.starts_with("sso:") {
+            return provider;
+        }
+        self.0
+            .get(provider)
+            .map_or(DEFAULT_LINKING_DOMAIN, String::as_str)
+    }
+}
 
 impl Deref for LinkingDomains {
     type Target = BTreeMap<String, String>;

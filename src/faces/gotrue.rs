@@ -2,6 +2,8 @@
 //! trailing slash; below `/user` and `/admin` authentication comes before routing.
 
 mod admin;
+mod authorize;
+mod callback;
 mod caller;
 pub mod door;
 mod infrastructure;
@@ -53,6 +55,11 @@ pub fn router(app: App) -> Router {
         .route("/resend", post(resend::resend))
         .root("/verify", get(verify::by_link).post(verify::by_code))
         .route("/invite", post(invite::invite))
+        .route("/authorize", get(authorize::authorize))
+        .root(
+            "/callback",
+            get(callback::callback).post(callback::callback),
+        )
         .route("/logout", post(logout::logout))
         .merge(user_routes(&app))
         .merge(admin_routes(&app))

@@ -27,7 +27,9 @@ pub enum Action {
     UserUpdatedPassword,
     TokenRevoked,
     TokenRefreshed,
+    IdentityLinked,
     IdentityUnlinked,
+    InviteAccepted,
     FactorDeleted,
     FactorUpdated,
 }
@@ -50,7 +52,9 @@ impl Action {
             Self::UserUpdatedPassword => ("user_updated_password", "user"),
             Self::TokenRevoked => ("token_revoked", "token"),
             Self::TokenRefreshed => ("token_refreshed", "token"),
+            Self::IdentityLinked => ("identity_linked", "user"),
             Self::IdentityUnlinked => ("identity_unlinked", "user"),
+            Self::InviteAccepted => ("invite_accepted", "account"),
             Self::FactorDeleted => ("factor_deleted", "factor"),
             Self::FactorUpdated => ("factor_updated", "factor"),
         }

@@ -56,7 +56,7 @@ impl Identity {
             last_sign_in_at: Some(now),
             created_at: Some(now),
             updated_at: Some(now),
-            email: text("email").map(str::to_lowercase),
+            email: lower_email(&data),
             identity_data: data,
         }
     }
@@ -108,6 +108,34 @@ impl Identity {
         others.and(written)
     }
 
+    /// Replaces the claims by what the provider says now; to be written by `write_data`.
+    pub fn renew(&mut self, claims: Map<String, Value>, now: Timestamp) {
+        self.email = lower_email(&claims);
+        self.identity_data = claims;
+        self.updated_at = Some(now);
+    }
+
+    /// Writes the claims.
+    pub async fn write_data(&self, mut conn: &Conn) -> QueryResult<()> {
+        statement("update identities set identity_data = $2, updated_at = $3 where id = $1")
+            .bind::<SqlUuid, _>(self.id)
+            .bind::<Jsonb, _>(Value::Object(self.identity_data.clone()))
+            .bind::<Nullable<Timestamptz>, _>(self.updated_at)
+            .execute(&mut conn)
+            .await
+            .map(drop)
+    }
+
+    /// Removes all other identities of the same user.
+    pub async fn delete_others(&self, mut conn: &Conn) -> QueryResult<()> {
+        statement("delete from identities where user_id = $1 and id <> $2")
+            .bind::<SqlUuid, _>(self.user_id)
+            .bind::<SqlUuid, _>(self.id)
+            .execute(&mut conn)
+            .await
+            .map(drop)
+    }
+
     /// Merges claims and writes them; null removes a key. Like GoTrue, leaves `updated_at` alone.
     pub async fn merge(&mut self, conn: &mut Conn, claims: Map<String, Value>) -> QueryResult<()> {
         merge(&mut self.identity_data, claims);
@@ -145,6 +173,14 @@ impl Identity {
             .await
             .map(drop)
     }
+}
+
+/// What the database makes of the claims for the column `email`.
+fn lower_email(claims: &Map<String, Value>) -> Option<String> {
+    claims
+        .get("email")
+        .and_then(Value::as_str)
+        .map(str::to_lowercase)
 }
 
 /// The members of a JSON object.

@@ -93,7 +93,7 @@ impl OneTimeToken {
 
     /// The user whose token of one of two kinds has this hash, locked.
     pub async fn lock_user(
-        conn: &mut Conn,
+        mut conn: &Conn,
         token_hash: &str,
         kinds: [TokenType; 2],
     ) -> QueryResult<Option<User>> {
@@ -108,7 +108,7 @@ impl OneTimeToken {
         .bind::<Text, _>(token_hash)
         .bind::<Text, _>(kinds[0].as_str())
         .bind::<Text, _>(kinds[1].as_str())
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .optional()?;
         match found {

@@ -300,7 +300,7 @@ impl Session {
     /// Ends sessions of a user, and writes the audit entries, in one statement. `current` is the session that
     /// `Local` and `Others` speak of.
     pub async fn sign_out(
-        conn: &mut Conn,
+        mut conn: &Conn,
         user_id: Uuid,
         scope: Scope,
         current: Option<Uuid>,
@@ -321,7 +321,7 @@ impl Session {
         .bind::<Nullable<SqlUuid>, _>(only)
         .bind::<Nullable<SqlUuid>, _>(except)
         .bind::<Json, _>(audit_json(audit))
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
     }

@@ -1,8 +1,9 @@
 //! `users`: the account itself, loaded together with its identities and factors.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use futures_util::future::join;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -352,11 +353,34 @@ impl User {
     /// By id, locked until the transaction ends. Two statements: the second one sees what whoever held the lock has
     /// done to identities and factors, too.
     pub async fn lock(mut conn: &Conn, id: Uuid) -> QueryResult<Option<Self>> {
-        statement("select 1 from users where id = $1 for update")
+        let locked = statement("select 1 from users where id = $1 for update")
             .bind::<SqlUuid, _>(id)
-            .execute(&mut conn)
-            .await?;
-        Self::find(conn, id).await
+            .execute(&mut conn);
+        let (locked, user) = join(locked, Self::find(conn, id)).await;
+        locked?;
+        user
+    }
+
+    /// Everybody whom a person may be who signs in at a provider: who has the identity, and who has one of the
+    /// addresses, by an identity or as the account's own.
+    pub async fn find_acquainted(
+        mut conn: &Conn,
+        provider: &str,
+        provider_id: &str,
+        emails: &[String],
+    ) -> QueryResult<Vec<Self>> {
+        statement(select_users!(
+            "u.id in (select i.user_id from identities i where i.provider_id = $1 and i.provider = $2 \
+             union select i.user_id from identities i where i.email = any($3) \
+             union select h.id from users h where h.instance_id = '00000000-0000-0000-0000-000000000000' and lower(h.email) = any($3) \
+               and h.is_sso_user = false) \
+             and u.instance_id = '00000000-0000-0000-0000-000000000000' order by u.created_at, u.id"
+        ))
+        .bind::<Text, _>(provider_id)
+        .bind::<Text, _>(provider)
+        .bind::<Array<Text>, _>(emails)
+        .load(&mut conn)
+        .await
     }
 
     /// By e-mail address and audience; SSO users are invisible here.
@@ -411,7 +435,7 @@ impl User {
         .bind::<Text, _>(email.to_lowercase())
         .bind::<Text, _>(aud)
         .bind::<Nullable<SqlUuid>, _>(except)
-        .bind::<diesel::sql_types::Array<Text>, _>(own_domains)
+        .bind::<Array<Text>, _>(own_domains)
         .get_result(conn)
         .await
         .optional()

@@ -9,26 +9,28 @@ use crate::error::{Code, Error};
 use crate::urls::GoUrl;
 use crate::urls::query::Pairs;
 
-/// 303 See Other with these further headers, and the body that Go's `http.Redirect` writes. The target stands in
-/// `Location` as it is, but for bytes that are no ASCII.
+/// 303 See Other with these further headers.
 #[must_use]
 pub fn see_other(target: &str, headers: &[(&'static str, String)]) -> Response {
-    let mut location = String::with_capacity(target.len());
-    for byte in target.bytes() {
-        match byte {
-            b' '..=b'~' => location.push(char::from(byte)),
-            0x80.. => location.extend(['%', hex(byte >> 4), hex(byte & 15)]),
-            // No header line may end early; Go writes a blank.
-            _ => location.push(' '),
-        }
-    }
-    let body = format!("<a href=\"{}\">See Other</a>.\n\n", escape_html(target));
+    redirect(StatusCode::SEE_OTHER, target, headers)
+}
+
+/// 302 Found with these further headers.
+#[must_use]
+pub fn found(target: &str, headers: &[(&'static str, String)]) -> Response {
+    redirect(StatusCode::FOUND, target, headers)
+}
+
+/// A redirect with the body that Go's `http.Redirect` writes.
+fn redirect(status: StatusCode, target: &str, headers: &[(&'static str, String)]) -> Response {
+    let name = status.canonical_reason().unwrap_or_default();
+    let body = format!("<a href=\"{}\">{name}</a>.\n\n", escape_html(target));
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::SEE_OTHER;
+    *response.status_mut() = status;
     let further = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), value));
-    for (name, value) in further.chain([(header::LOCATION, &location)]) {
+    for (name, value) in further.chain([(header::LOCATION, &location(target))]) {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
         }
@@ -38,6 +40,20 @@ pub fn see_other(target: &str, headers: &[(&'static str, String)]) -> Response {
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
     response
+}
+
+/// The target as it is, but for bytes that are no ASCII.
+fn location(target: &str) -> String {
+    let mut location = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        match byte {
+            b' '..=b'~' => location.push(char::from(byte)),
+            0x80.. => location.extend(['%', hex(byte >> 4), hex(byte & 15)]),
+            // No header line may end early; Go writes a blank.
+            _ => location.push(' '),
+        }
+    }
+    location
 }
 
 fn hex(digit: u8) -> char {
@@ -90,23 +106,64 @@ pub fn with_message(target: &str, message: &str, is_pkce: bool) -> String {
 /// A target with what went wrong, in the fragment and, where a code was awaited, in the query.
 #[must_use]
 pub fn with_error(target: &str, error: &Error, is_pkce: bool) -> String {
+    with_notice(target, &error_pairs(error, kind(error)), is_pkce)
+}
+
+/// A target with what went wrong on the way back from a provider, in the query alone.
+#[must_use]
+pub fn with_error_in_query(target: &str, error: &Error) -> String {
+    with_query(target, &provider_error_pairs(error))
+}
+
+/// A target with what went wrong at a provider or with what it told, in the query and in the fragment (GoTrue's
+/// `redirectErrors`).
+#[must_use]
+pub fn with_provider_error(target: &str, error: &Error) -> String {
+    let pairs = provider_error_pairs(error);
+    let target = with_query(target, &pairs);
+    let told: Vec<_> = pairs
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    with_notice(&target, &told, false)
+}
+
+/// The word of RFC 6749, section 4.1.2.1, for an error's status, where GoTrue has one.
+fn kind(error: &Error) -> Option<&'static str> {
+    Some(match error.status().as_u16() {
+        400 => "invalid_request",
+        401 => "unauthorized_client",
+        403 => "access_denied",
+        500 => "server_error",
+        503 => "temporarily_unavailable",
+        _ => return None,
+    })
+}
+
+fn error_pairs<'a>(error: &'a Error, kind: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     let (code, description) = match error {
         Error::Refused(refusal) => (refusal.code.as_str(), &*refusal.message),
-        Error::Oauth { error, description } => (*error, &**description),
+        Error::Oauth { error, description } => (&**error, &**description),
         Error::Unavailable(unavailable) => (Code::UnexpectedFailure.as_str(), unavailable.message),
         Error::Failed(failure) => (Code::UnexpectedFailure.as_str(), &*failure.message),
     };
-    let kind = match error.status().as_u16() {
-        400 => Some("invalid_request"),
-        401 => Some("unauthorized_client"),
-        403 => Some("access_denied"),
-        500 => Some("server_error"),
-        503 => Some("temporarily_unavailable"),
-        _ => None,
-    };
     let mut pairs = vec![("error_code", code), ("error_description", description)];
     pairs.extend(kind.map(|kind| ("error", kind)));
-    with_notice(target, &pairs, is_pkce)
+    pairs
+}
+
+/// The same for the way back from a provider: what the provider itself says has no code of ours.
+fn provider_error_pairs(error: &Error) -> Vec<(&'static str, &str)> {
+    if let Error::Oauth { error, description } = error {
+        return vec![("error", error), ("error_description", description)];
+    }
+    let kind = match error.code() {
+        Some(Code::SignupDisabled | Code::UserBanned | Code::ProviderEmailNeedsVerification) => {
+            "access_denied"
+        }
+        _ => kind(error).unwrap_or("server_error"),
+    };
+    error_pairs(error, Some(kind))
 }
 
 /// The fragment is replaced. Escapes in it are escaped again: that is what clients of GoTrue decode.

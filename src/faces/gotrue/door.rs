@@ -12,9 +12,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header,
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::NaiveDate;
+use http_body_util::{BodyExt as _, Collected};
 use serde::Serialize;
 
 use crate::error::{Code, Details, Error, Failure, Refusal, UNEXPECTED_FAILURE, Unavailable};
+use crate::web::redirect;
 use crate::web::reply::{ErrorText, Unrendered};
 use crate::web::request_id::RequestId;
 
@@ -78,8 +80,60 @@ pub async fn render_errors(mut request: Request, next: Next) -> Response {
         response.headers_mut().remove(header::ALLOW);
     }
     match response.extensions_mut().remove::<Unrendered>() {
-        Some(Unrendered(error)) => render(&error, version, id.as_ref(), response),
+        Some(Unrendered(error)) => {
+            let elsewhere = response.extensions_mut().remove::<Elsewhere>();
+            let rendered = render(&error, version, id.as_ref(), response);
+            match elsewhere {
+                Some(elsewhere) => elsewhere.send(rendered).await,
+                None => rendered,
+            }
+        }
         None => without_head(response),
+    }
+}
+
+/// A redirect whose body ends in the rendered error, as GoTrue answers where the state of a callback is unusable.
+#[derive(Clone)]
+struct Elsewhere {
+    target: String,
+    /// Whether the body begins with the page of a redirect.
+    has_page: bool,
+}
+
+/// Tells of an error and sends the browser on.
+pub fn elsewhere(error: Error, target: String, method: &Method) -> Response {
+    let mut response = error.into_response();
+    let has_page = method == Method::GET;
+    response
+        .extensions_mut()
+        .insert(Elsewhere { target, has_page });
+    response
+}
+
+impl Elsewhere {
+    async fn send(self, rendered: Response) -> Response {
+        let (mut told, body) = rendered.into_parts();
+        let told_body = body
+            .collect()
+            .await
+            .map(Collected::to_bytes)
+            .unwrap_or_default();
+        let (mut parts, page) = redirect::see_other(&self.target, &[]).into_parts();
+        parts.extensions = std::mem::take(&mut told.extensions);
+        let mut body = Vec::new();
+        if self.has_page {
+            body.extend(
+                page.collect()
+                    .await
+                    .map(Collected::to_bytes)
+                    .unwrap_or_default(),
+            );
+        } else {
+            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+            parts.headers.insert(header::CONTENT_TYPE, plain);
+        }
+        body.extend(told_body);
+        Response::from_parts(parts, Body::from(body))
     }
 }
 

@@ -105,7 +105,7 @@ pub async fn grant(
 fn no_provider(said: &IdTokenGrantParams) -> Error {
     if said.id_token.expose_secret().is_empty() {
         return Error::Oauth {
-            error: "invalid request",
+            error: "invalid request".into(),
             description: "id_token required".into(),
         };
     }

@@ -5,19 +5,21 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::authorize;
 use super::caller::{Caller, Visitor};
 use super::views::{UserView, done};
 use crate::app::App;
+use crate::auth::link;
 use crate::auth::user::{self, Changes};
-use crate::auth::{invalid, link};
 use crate::error::Result;
 use crate::params;
 use crate::urls::query::Pairs;
 use crate::web::body::Body;
 use crate::web::json::Json;
 use crate::web::limits::Bucket;
+use crate::web::redirect;
 
 params! {
     /// What is to change.
@@ -68,14 +70,20 @@ pub async fn update(
     Ok(Json(UserView::from(&user)).into_response())
 }
 
-/// `GET /user/identities/authorize`: external providers are not served by this version, so none can be found.
-pub async fn link_identity(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response> {
+/// `GET /user/identities/authorize`: off to a provider whose identity is to be added to the account.
+pub async fn link_identity(
+    State(app): State<App>,
+    Caller(bearer): Caller,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response> {
     link::check_enabled(&app)?;
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
-    Err(invalid(format!(
-        "Unsupported provider: Provider {} could not be found",
-        query.get("provider")
-    )))
+    let address = authorize::address(&app, &visitor, &query, Some(bearer.user.id)).await?;
+    if query.get("skip_http_redirect") == "true" {
+        return Ok(Json(json!({ "url": address })).into_response());
+    }
+    Ok(redirect::found(&address, &[]))
 }
 
 /// `DELETE /user/identities/{identity_id}`.

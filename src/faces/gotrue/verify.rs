@@ -6,9 +6,8 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::caller::Visitor;
-use super::views::signed_in;
+use super::views::{session_pairs, signed_in};
 use crate::app::App;
-use crate::auth::grant::Grant;
 use crate::auth::invalid;
 use crate::auth::verify::{self, HALF_DONE, Kind, Proof, Verified};
 use crate::error::{Error, Result, failed};
@@ -65,8 +64,9 @@ pub async fn by_link(
     };
     match verified {
         Ok((Verified::In(grant), kind)) => {
-            let location =
-                redirect::with_fragment(target, &session_pairs(&app, &grant, kind).await?);
+            let mut pairs = session_pairs(&app, &grant).await?;
+            pairs.push(("type", kind.as_str().to_owned()));
+            let location = redirect::with_fragment(target, &pairs);
             Ok(redirect::see_other(&location, &grant.headers))
         }
         Ok((Verified::Code(code), _)) => Ok(redirect::see_other(
@@ -85,24 +85,6 @@ pub async fn by_link(
             Ok(redirect::see_other(&location, &[]))
         }
     }
-}
-
-/// What the fragment of an implicit sign-in says; printed in alphabetical order.
-async fn session_pairs(
-    app: &App,
-    grant: &Grant,
-    kind: Kind,
-) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
-        ("access_token", grant.access_token(app).await?),
-        ("expires_at", grant.expires_at.timestamp().to_string()),
-        ("expires_in", grant.expires_in().to_string()),
-        ("refresh_token", grant.refresh_token.clone()),
-        // Tells clients that it was us who sent the browser on.
-        ("sb", String::new()),
-        ("token_type", "bearer".to_owned()),
-        ("type", kind.as_str().to_owned()),
-    ])
 }
 
 /// `POST /verify`: somebody typed a code, or an application hands over a hash.

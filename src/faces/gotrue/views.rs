@@ -255,6 +255,19 @@ pub async fn signed_in(app: &App, grant: &Grant) -> Result<Response> {
     Ok(response)
 }
 
+/// What the fragment of a redirect says of an implicit sign-in; printed in alphabetical order.
+pub async fn session_pairs(app: &App, grant: &Grant) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("access_token", grant.access_token(app).await?),
+        ("expires_at", grant.expires_at.timestamp().to_string()),
+        ("expires_in", grant.expires_in().to_string()),
+        ("refresh_token", grant.refresh_token.clone()),
+        // Tells clients that it was us who sent the browser on.
+        ("sb", String::new()),
+        ("token_type", "bearer".to_owned()),
+    ])
+}
+
 /// Adds the headers that speak of a session.
 pub fn add_headers(response: &mut Response, headers: &[(&'static str, String)]) {
     for (name, value) in headers {

@@ -164,12 +164,12 @@ impl User {
     }
 
     /// Removes second factors and passkeys.
-    pub async fn delete_factors(conn: &mut Conn, id: Uuid) -> QueryResult<()> {
+    pub async fn delete_factors(mut conn: &Conn, id: Uuid) -> QueryResult<()> {
         statement(
             "with factors as (delete from mfa_factors where user_id = $1) delete from webauthn_credentials where user_id = $1",
         )
         .bind::<SqlUuid, _>(id)
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .map(drop)
     }

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use anyhow::{Context as _, bail};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
+use http::header::ACCEPT;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, ExtraTokenFields, HttpRequest,
-    HttpResponse, PkceCodeVerifier, RedirectUrl, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse as _, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, ExtraTokenFields,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -96,8 +99,7 @@ async fn ask(
     if let Some(verifier) = verifier {
         request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
     }
-    let http = |request| send(&provider.http, request);
-    let answer = match request.request_async(&http).await {
+    let answer = match request.request_async(&provider.http).await {
         Ok(answer) => answer,
         Err(oauth2::RequestTokenError::ServerResponse(error)) => {
             return Err(Refused(error.to_string()).into());
@@ -137,7 +139,7 @@ impl std::error::Error for Refused {}
 
 /// Why no answer came, as an error that `oauth2` can carry.
 #[derive(Debug)]
-struct NoAnswer(anyhow::Error);
+pub struct NoAnswer(anyhow::Error);
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,21 +149,29 @@ impl fmt::Display for NoAnswer {
 
 impl std::error::Error for NoAnswer {}
 
-async fn send(http: &Http, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-    let answer = async {
-        let response = http.client()?.execute(request.try_into()?).await?;
-        let status = response.status();
-        let body = outside::read(response).await?;
-        let body = if status.is_success() {
-            standard(&body)?
-        } else {
-            error(&body)
-        };
-        let mut response = http::Response::new(body);
-        *response.status_mut() = status;
-        anyhow::Ok(response)
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = NoAnswer;
+    type Future = BoxFuture<'c, Result<HttpResponse, NoAnswer>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        send(self, request).map_err(NoAnswer).boxed()
+    }
+}
+
+async fn send(http: &Http, mut request: HttpRequest) -> anyhow::Result<HttpResponse> {
+    // GoTrue's client asks for no form of the answer, and the answer to that is what is read below.
+    request.headers_mut().remove(ACCEPT);
+    let response = http.client()?.execute(request.try_into()?).await?;
+    let status = response.status();
+    let body = outside::read(response).await?;
+    let body = if status.is_success() {
+        standard(&body)?
+    } else {
+        error(&body)
     };
-    answer.await.map_err(NoAnswer)
+    let mut response = http::Response::new(body);
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// A successful answer in the form of RFC 6749, section 5.1: some providers answer with a form, leave the token's

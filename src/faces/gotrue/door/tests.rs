@@ -184,7 +184,7 @@ async fn oauth_errors_keep_their_shape() {
     for version in ["", "2024-01-01"] {
         let (status, headers, body) = ask(
             || Error::Oauth {
-                error: "invalid_grant",
+                error: "invalid_grant".into(),
                 description: "".into(),
             },
             version,

@@ -1,0 +1,302 @@
+//! Signing in by an external provider: the way there, and the way back.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::grant::Grant;
+use super::{Client, invalid};
+use crate::app::App;
+use crate::crypto::pkce::{self, Challenge};
+use crate::crypto::secrets::generate_text;
+use crate::error::{Code, Context, Error, Result, bad_request, failed, not_found, unprocessable};
+use crate::models::flow_state::{Detour, NewDetour};
+use crate::models::oauth_client_state::OauthClientState;
+use crate::outside::providers::{Profile, Provider, Unsupported};
+
+mod account;
+mod decision;
+
+use account::{Errand, Way};
+
+/// Somebody sets out for a provider.
+#[derive(Debug, Default)]
+pub struct Departure<'a> {
+    /// The provider's name, in any case.
+    pub provider: &'a str,
+    /// Scopes besides those that are always asked for.
+    pub scopes: &'a str,
+    /// The application's PKCE challenge, or "".
+    pub code_challenge: &'a str,
+    /// Its method, or "".
+    pub code_challenge_method: &'a str,
+    /// The hash in the link of an invitation that is to be accepted, or "".
+    pub invite_token: &'a str,
+    /// Further parameters for the provider.
+    pub more: Vec<(String, String)>,
+    /// The user whom the identity is to be linked to.
+    pub link_to: Option<Uuid>,
+}
+
+/// What the browser brings back from a provider.
+#[derive(Debug, Default)]
+pub struct Return<'a> {
+    /// The code to be traded for tokens, or "".
+    pub code: &'a str,
+    /// Why the provider refused (RFC 6749, section 4.1.2.1), or "".
+    pub error: &'a str,
+    /// The same for people.
+    pub error_description: &'a str,
+    /// What Apple tells of the user at the first sign-in, as JSON, or "".
+    pub user: &'a str,
+}
+
+/// What comes of it.
+#[derive(Debug)]
+pub enum Arrived {
+    /// Signed in.
+    In(Box<Grant>),
+    /// A code to be exchanged for a session (PKCE).
+    Code(String),
+}
+
+/// A person whom a provider has identified.
+pub(super) struct Person<'a> {
+    provider: &'a str,
+    profile: Profile,
+    email_optional: bool,
+}
+
+/// Sends somebody to a provider: notes the way back, and gives the address to go to.
+pub async fn depart(app: &App, client: &Client, departure: Departure<'_>) -> Result<String> {
+    let name = departure.provider.to_lowercase();
+    let provider = find(app, &name, departure.scopes)
+        .await
+        .map_err(|Unsupported(why)| invalid(format!("Unsupported provider: {why}")))?;
+    let challenge = Challenge::parse(departure.code_challenge, departure.code_challenge_method);
+    let challenge = challenge.map_err(|error| match error {
+        pkce::Invalid::Method(_) => invalid("Invalid code_challenge_method"),
+        other => invalid(other.to_string()),
+    })?;
+    // 43 characters, as RFC 7636, section 4.1, recommends.
+    let verifier = provider.requires_pkce().then(generate_text::<32>);
+    let verifier = verifier.as_deref();
+    let detour = NewDetour {
+        id: Uuid::new_v4(),
+        provider_type: &name,
+        challenge,
+        invite_token: Some(departure.invite_token).filter(|token| !token.is_empty()),
+        referrer: &client.redirect_to,
+        linking_target_id: departure.link_to,
+        email_optional: provider.is_email_optional(),
+        code_verifier: verifier,
+    };
+    // Before the row is written: OAuth 1.0a asks the provider first, and an address may be no URL.
+    let address = provider
+        .authorization_url(&detour.id.to_string(), verifier, &departure.more)
+        .await
+        .public("Unable to reach the external provider")?;
+    let conn = app.db.get().await?;
+    let noted = detour
+        .insert(&conn, app.clock.now())
+        .await
+        .public("Error creating flow state")?;
+    if !noted {
+        return Err(not_found(
+            Code::UserNotFound,
+            "User identified by token not found",
+        ));
+    }
+    Ok(address)
+}
+
+/// Finds the way that somebody has come, by the `state` that the provider handed back.
+pub async fn resume(app: &App, state: &str) -> Result<Detour> {
+    if state.is_empty() {
+        return Err(bad_request(
+            Code::BadOauthCallback,
+            "OAuth state parameter missing",
+        ));
+    }
+    let refused = |why| bad_request(Code::BadOauthState, why);
+    let state = Uuid::try_parse(state).map_err(|_| refused("OAuth state parameter is invalid"))?;
+    let detour = Detour::find(&mut *app.db.get().await?, state)
+        .await
+        .public("Error loading flow state")?
+        .ok_or_else(|| refused("OAuth state not found or expired"))?;
+    if detour.is_expired(
+        app.config.external.flow_state_expiry_duration,
+        app.clock.now(),
+    ) {
+        return Err(refused("OAuth state has expired"));
+    }
+    if detour.is_pkce() && detour.user_id.is_some() {
+        return Err(already_used());
+    }
+    if detour.linking_target_id.is_some() && !detour.has_linking_target {
+        return Err(unprocessable(
+            Code::UserNotFound,
+            "Linking target user not found",
+        ));
+    }
+    Ok(detour)
+}
+
+/// Where the browser goes in the end, whatever comes of it.
+#[must_use]
+pub fn target<'a>(app: &'a App, detour: &'a Detour) -> &'a str {
+    let fixed = app.config.external.redirect_url.as_deref();
+    let asked = detour.referrer.as_deref();
+    let known = [fixed, asked]
+        .into_iter()
+        .flatten()
+        .find(|target| !target.is_empty());
+    known.unwrap_or(&app.config.site_url)
+}
+
+/// Completes a sign-in: asks the provider who it was, and finds or makes the account.
+pub async fn arrive(
+    app: &App,
+    client: &Client,
+    detour: &Detour,
+    brought: &Return<'_>,
+) -> Result<Arrived> {
+    if !brought.error.is_empty() {
+        return Err(Error::Oauth {
+            error: brought.error.to_owned().into(),
+            description: brought.error_description.to_owned().into(),
+        });
+    }
+    if brought.code.is_empty() {
+        return Err(bad_request(
+            Code::BadOauthCallback,
+            "OAuth callback with missing authorization code missing",
+        ));
+    }
+    let name = &detour.provider_type;
+    let provider = find(app, name, "").await.map_err(|Unsupported(why)| {
+        bad_request(
+            Code::OauthProviderNotSupported,
+            format!("Unsupported provider: {why}"),
+        )
+    })?;
+    let verifier = verifier(app, &provider, detour).await?;
+    let tokens = provider
+        .exchange(brought.code, verifier.as_deref())
+        .await
+        .map_err(|cause| {
+            let start: String = brought.code.chars().take(4).collect();
+            failed(format!("Unable to exchange external code: {start}"), cause)
+        })?;
+    let profile = provider
+        .profile(&tokens)
+        .await
+        .map_err(|cause| failed("Error getting user profile from external provider", cause))?;
+    let person = Person::new(name, profile, detour.email_optional)?;
+    let invitation = detour
+        .invite_token
+        .as_deref()
+        .filter(|token| !token.is_empty());
+    let errand = match (detour.linking_target_id, invitation) {
+        (Some(user_id), _) => Errand::LinkTo(user_id),
+        (None, Some(token)) => Errand::Accept(token),
+        (None, None) => Errand::SignIn,
+    };
+    let way = Way {
+        detour,
+        tokens: &tokens,
+    };
+    account::settle(app, client, &person, errand, Some(&way)).await
+}
+
+/// Signs in a person whom a provider has identified in another way than by a detour; `link_to` is the user whose
+/// account the identity is added to.
+pub async fn sign_in(
+    app: &App,
+    client: &Client,
+    provider: &str,
+    profile: Profile,
+    email_optional: bool,
+    link_to: Option<Uuid>,
+) -> Result<Grant> {
+    let person = Person::new(provider, profile, email_optional)?;
+    let errand = link_to.map_or(Errand::SignIn, Errand::LinkTo);
+    match account::settle(app, client, &person, errand, None).await? {
+        Arrived::In(grant) => Ok(*grant),
+        Arrived::Code(_) => Err(already_used()),
+    }
+}
+
+/// The provider of this name, in lower case.
+async fn find(app: &App, name: &str, scopes: &str) -> Result<Provider, Unsupported> {
+    Provider::built_in(&app.http, &app.config.external, name, scopes).await
+}
+
+/// What answers our own challenge to the provider, where there was one.
+async fn verifier(app: &App, provider: &Provider, detour: &Detour) -> Result<Option<String>> {
+    let Some(id) = detour.oauth_client_state_id else {
+        return if provider.requires_pkce() {
+            Err(bad_request(
+                Code::OauthInvalidState,
+                "OAuth PKCE code verifier missing",
+            ))
+        } else {
+            Ok(None)
+        };
+    };
+    let state = OauthClientState::take(&mut *app.db.get().await?, id)
+        .await
+        .public("Failed to find OAuth state")?
+        .ok_or_else(|| unprocessable(Code::OauthClientStateNotFound, "OAuth state not found"))?;
+    if state.provider_type != detour.provider_type {
+        return Err(bad_request(
+            Code::OauthInvalidState,
+            "OAuth provider mismatch",
+        ));
+    }
+    if state.is_expired(app.clock.now()) {
+        return Err(unprocessable(
+            Code::OauthClientStateExpired,
+            "OAuth state expired",
+        ));
+    }
+    Ok(state.code_verifier)
+}
+
+fn already_used() -> Error {
+    bad_request(Code::FlowStateAlreadyUsed, "State has already been used")
+}
+
+impl<'a> Person<'a> {
+    /// Refuses whom the provider does not name, or names without the address that we need.
+    fn new(provider: &'a str, mut profile: Profile, email_optional: bool) -> Result<Self> {
+        if profile.emails.is_empty() && !email_optional {
+            let cause = anyhow::anyhow!("{provider} told no e-mail address");
+            return Err(failed(
+                "Error getting user email from external provider",
+                cause,
+            ));
+        }
+        if profile.claims.sub.is_empty() {
+            return Err(Error::Oauth {
+                error: "server_error".into(),
+                description: "error missing provider id".into(),
+            });
+        }
+        let emails = &profile.emails;
+        let best = emails.iter().find(|email| email.primary).or(emails.last());
+        profile.claims.email_verified = best.is_some_and(|email| email.verified);
+        if let Some(best) = best {
+            profile.claims.email.clone_from(&best.email);
+        }
+        Ok(Self {
+            provider,
+            profile,
+            email_optional,
+        })
+    }
+
+    /// What is stored of the person.
+    fn identity_data(&self) -> Map<String, Value> {
+        self.profile.claims.clone().into_identity_data()
+    }
+}

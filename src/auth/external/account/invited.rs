@@ -1,0 +1,42 @@
+//! Accepting an invitation by signing in at a provider.
+
+use super::{Account, Act};
+use crate::auth::grant::provider_trait;
+use crate::crypto::otp;
+use crate::error::{Code, Context, Result, forbidden, not_found};
+use crate::models::audit_log_entry::Action;
+use crate::models::one_time_token::{OneTimeToken, TokenType};
+
+/// The account that was made for whoever holds this token, which now belongs to the person: the provider has to know
+/// the address that was invited.
+pub(super) async fn accept(act: &Act<'_>, token: &str) -> Result<Account> {
+    let Act {
+        app,
+        tx,
+        person,
+        now,
+        ..
+    } = *act;
+    let user = OneTimeToken::lock_user(tx, token, [TokenType::Confirmation; 2])
+        .await
+        .public("Database error finding user")?;
+    let is_open = |sent_at| !otp::is_expired(sent_at, *app.config.mailer.otp_exp, now);
+    let user = user
+        .filter(|user| user.confirmation_token == token)
+        .filter(|user| user.confirmation_sent_at.is_some_and(is_open))
+        .ok_or_else(|| not_found(Code::InviteNotFound, "Invite not found"))?;
+    if user.is_banned(now) {
+        return Err(forbidden(Code::UserBanned, "User is banned"));
+    }
+    let mut emails = person.profile.emails.iter();
+    if !emails.any(|email| email.email.to_lowercase() == user.email()) {
+        return Err(crate::auth::invalid(
+            "Invited email does not match emails from external provider",
+        ));
+    }
+    let mut account = Account::with_new_identity(user, person, now);
+    account.note(act, Action::InviteAccepted, provider_trait(person.provider));
+    account.forget_the_unconfirmed(true);
+    account.confirm(now);
+    Ok(account)
+}

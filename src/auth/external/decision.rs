@@ -1,0 +1,130 @@
+//! Whose account it is: GoTrue's `DetermineAccountLinking`.
+
+use crate::config::{DEFAULT_LINKING_DOMAIN, LinkingDomains};
+use crate::models::user::User;
+use crate::outside::providers::Email;
+
+/// Who signs in, as far as the decision goes.
+pub(super) struct Newcomer<'a> {
+    /// The provider's name.
+    pub provider: &'a str,
+    /// Who it is at the provider.
+    pub sub: &'a str,
+    /// The person's addresses.
+    pub emails: &'a [Email],
+    /// The audience of an account that would be made.
+    pub aud: &'a str,
+    /// Whether addresses count as verified that the provider does not vouch for.
+    pub trusts_all: bool,
+}
+
+/// Whose account it is.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// Somebody who has been here before.
+    Known(Box<User>),
+    /// Somebody whose verified address an account has: the identity is added to it.
+    Link(Box<User>),
+    /// Nobody yet: an account is made, with this address if there is one.
+    New {
+        /// In lower case.
+        email: Option<String>,
+    },
+    /// Accounts that should be one; nobody can decide between them.
+    Several,
+}
+
+impl Newcomer<'_> {
+    /// The addresses that speak for the person, in lower case.
+    fn verified(&self) -> Vec<String> {
+        let emails = self.emails.iter();
+        emails
+            .filter(|email| email.verified || self.trusts_all)
+            .map(|email| email.email.to_lowercase())
+            .collect()
+    }
+
+    /// The primary address in lower case.
+    fn primary(&self) -> Option<String> {
+        let primary = self.emails.iter().rfind(|email| email.primary);
+        primary
+            .map(|email| email.email.to_lowercase())
+            .filter(|email| !email.is_empty())
+    }
+
+    /// The addresses by which accounts are looked up, in lower case.
+    pub fn contacts(&self) -> Vec<String> {
+        let mut contacts = self.verified();
+        if contacts.is_empty() {
+            contacts.extend(self.primary());
+        }
+        contacts
+    }
+
+    /// Does the provider, or our own settings, vouch for the account's address, or for any where the account has none?
+    pub fn owns(&self, email: &str) -> bool {
+        self.trusts_all
+            || self
+                .verified()
+                .iter()
+                .any(|own| own == email || email.is_empty())
+    }
+
+    /// Decides among everybody who has the identity, or one of the `contacts`.
+    pub fn decide(&self, domains: &LinkingDomains, acquainted: Vec<User>) -> Decision {
+        let is_own = |user: &User| {
+            user.identities
+                .iter()
+                .any(|own| own.provider == self.provider && own.provider_id == self.sub)
+        };
+        let domain = domains.of(self.provider);
+        let has = |user: &User, emails: &[String], domain: &str| {
+            user.identities.iter().any(|own| {
+                own.email
+                    .as_ref()
+                    .is_some_and(|email| emails.contains(email))
+                    && domains.of(&own.provider) == domain
+            })
+        };
+        let is_named = |user: &User, emails: &[String]| {
+            !user.is_sso_user && emails.iter().any(|email| email == user.email())
+        };
+
+        let (known, others): (Vec<User>, Vec<User>) = acquainted.into_iter().partition(is_own);
+        if let Some(user) = known.into_iter().next() {
+            return Decision::Known(Box::new(user));
+        }
+        let verified = self.verified();
+        if verified.is_empty() {
+            // An unverified address leads to no account. One that somebody has already is not even noted.
+            let taken = |email: &String| {
+                let email = std::slice::from_ref(email);
+                others.iter().any(|user| {
+                    user.aud == self.aud
+                        && (has(user, email, DEFAULT_LINKING_DOMAIN) || is_named(user, email))
+                })
+            };
+            return Decision::New {
+                email: self.primary().filter(|email| !taken(email)),
+            };
+        }
+        let (linked, others): (Vec<User>, Vec<User>) = others
+            .into_iter()
+            .partition(|user| has(user, &verified, domain));
+        let mut candidates = if linked.is_empty() && domain == DEFAULT_LINKING_DOMAIN {
+            others
+                .into_iter()
+                .filter(|user| is_named(user, &verified))
+                .collect()
+        } else {
+            linked
+        };
+        match (candidates.pop(), candidates.is_empty()) {
+            (None, _) => Decision::New {
+                email: self.primary(),
+            },
+            (Some(user), true) => Decision::Link(Box::new(user)),
+            (Some(_), false) => Decision::Several,
+        }
+    }
+}
