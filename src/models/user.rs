@@ -304,6 +304,19 @@ impl User {
         self.reauthentication_sent_at = None;
     }
 
+    /// Codes that are under way and changes that wait for them come to nothing; when they were sent stays noted.
+    pub fn void_tokens(&mut self) {
+        self.confirmation_token.clear();
+        self.recovery_token.clear();
+        self.email_change_token_current.clear();
+        self.email_change_token_new.clear();
+        self.email_change.clear();
+        self.email_change_confirm_status = 0;
+        self.phone_change_token.clear();
+        self.phone_change.clear();
+        self.reauthentication_token.clear();
+    }
+
     /// Nothing that was pending before the primary address changed can be trusted.
     pub fn clear_pending(&mut self) {
         let password = self.encrypted_password.take();

@@ -21,6 +21,14 @@ pub fn found(target: &str, headers: &[(&'static str, String)]) -> Response {
     redirect(StatusCode::FOUND, target, headers)
 }
 
+/// The same without the page for people, which Go writes for GET alone.
+#[must_use]
+pub fn without_page(mut response: Response) -> Response {
+    *response.body_mut() = Body::empty();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response
+}
+
 /// A redirect with the body that Go's `http.Redirect` writes.
 fn redirect(status: StatusCode, target: &str, headers: &[(&'static str, String)]) -> Response {
     let name = status.canonical_reason().unwrap_or_default();

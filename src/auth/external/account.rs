@@ -420,7 +420,7 @@ impl Account {
             user.phone = None;
             user.phone_confirmed_at = None;
             user.factors.clear();
-            user.clear_pending();
+            user.void_tokens();
             cleaning.access = true;
         }
     }

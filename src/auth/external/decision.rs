@@ -128,3 +128,6 @@ impl Newcomer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,9 +51,9 @@ pub async fn callback(
     };
     let target = external::target(&app, &detour);
     let arrived = external::arrive(&app, &visitor.client, &detour, &brought).await;
-    match send_on(&app, target, arrived).await {
-        Ok(response) => response,
-        Err(error) => {
+    let response = send_on(&app, target, arrived)
+        .await
+        .unwrap_or_else(|error| {
             if let Error::Failed(failure) = &error {
                 let (provider, cause) = (&detour.provider_type, &failure.cause);
                 tracing::error!(
@@ -62,7 +62,11 @@ pub async fn callback(
                 );
             }
             redirect::found(&redirect::with_provider_error(target, &error), &[])
-        }
+        });
+    if method == Method::POST {
+        redirect::without_page(response)
+    } else {
+        response
     }
 }
 

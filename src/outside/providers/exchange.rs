@@ -5,7 +5,6 @@ use std::fmt;
 use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _};
-use http::header::ACCEPT;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
@@ -15,6 +14,7 @@ use oauth2::{
     HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, StandardRevocableToken,
     StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
+use reqwest::header::ACCEPT;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -169,7 +169,7 @@ async fn send(http: &Http, mut request: HttpRequest) -> anyhow::Result<HttpRespo
     } else {
         error(&body)
     };
-    let mut response = http::Response::new(body);
+    let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     Ok(response)
 }
