@@ -64,11 +64,16 @@ impl App {
     /// Wires the application as configured. Opens no connection; the error is for the operator's terminal.
     pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let mailer = Mailer::from_config(&config).context("the mail relay")?;
-        Self::assemble(config, clock, mailer)
+        Self::assemble(config, clock, mailer, Http::default())
     }
 
-    /// The same with another way to send mail.
-    pub fn assemble(config: Config, clock: Arc<dyn Clock>, mailer: Mailer) -> anyhow::Result<Self> {
+    /// The same with other ways into the world.
+    pub fn assemble(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        mailer: Mailer,
+        http: Http,
+    ) -> anyhow::Result<Self> {
         let jwt = &config.jwt;
         let keys = Keys::from_config(
             jwt.secret.expose_secret(),
@@ -79,7 +84,6 @@ impl App {
         .map_err(anyhow::Error::msg)?;
         let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list)
             .map_err(anyhow::Error::msg)?;
-        let http = Http::default();
         let db = Pool::new(&config)?;
         Ok(Self(Arc::new(Parts {
             batches: Batches::new(&db, config.truegate.batch),

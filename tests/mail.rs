@@ -17,7 +17,7 @@ use truegate::config::Config;
 use truegate::faces::gotrue;
 use truegate::models::outbox::Waiting;
 use truegate::server::{self, Settings};
-use truegate::workers::outbox::{self, Mailer};
+use truegate::workers::outbox;
 
 use crate::support::clock::TestClock;
 use crate::support::database::Database;
@@ -128,8 +128,7 @@ fn app(
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     );
     let config = Config::from_pairs(environment).unwrap();
-    let mailer = Mailer::from_config(&config).unwrap();
-    App::assemble(config, Arc::clone(clock) as Arc<dyn Clock>, mailer).unwrap()
+    App::build(config, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
 }
 
 #[tokio::test]

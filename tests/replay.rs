@@ -15,5 +15,6 @@ mod sources;
 mod specs;
 pub mod standin;
 mod steps;
+mod webhooks;
 
 pub use steps::{Failure, replay};

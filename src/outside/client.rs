@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
 /// How long a whole exchange may take where nobody says otherwise (GoTrue's `GOTRUE_INTERNAL_HTTP_TIMEOUT`).
@@ -15,23 +16,40 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client; cheap to clone. It is made when it is first asked for: to read the machine's certificates takes longer
 /// than all else at start.
 #[derive(Clone, Default)]
-pub struct Http(Arc<OnceLock<Result<reqwest::Client, String>>>);
+pub struct Http(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    client: OnceLock<Result<reqwest::Client, String>>,
+    /// Who may vouch for a server besides the usual ones.
+    authorities: Vec<CertificateDer<'static>>,
+}
 
 impl Http {
+    /// A client that trusts these authorities as well.
+    #[must_use]
+    pub fn trusting(authorities: Vec<CertificateDer<'static>>) -> Self {
+        Self(Arc::new(Inner {
+            client: OnceLock::new(),
+            authorities,
+        }))
+    }
+
     /// The client that asks.
     pub fn client(&self) -> anyhow::Result<&reqwest::Client> {
         let client = self
             .0
-            .get_or_init(|| client().map_err(|error| format!("{error:#}")));
+            .client
+            .get_or_init(|| client(&self.0.authorities).map_err(|error| format!("{error:#}")));
         client
             .as_ref()
             .map_err(|error| anyhow!("the HTTP client: {error}"))
     }
 }
 
-fn client() -> anyhow::Result<reqwest::Client> {
+fn client(authorities: &[CertificateDer<'static>]) -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls()?)
+        .tls_backend_preconfigured(tls(authorities)?)
         .user_agent(concat!("Truegate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
@@ -59,12 +77,13 @@ pub async fn read(mut response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// Trusts the machine's certificates (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.
-pub fn tls() -> anyhow::Result<ClientConfig> {
+/// Trusts these authorities, the machine's (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.
+fn tls(authorities: &[CertificateDer<'static>]) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
-    for certificate in rustls_native_certs::load_native_certs().certs {
+    let machine = rustls_native_certs::load_native_certs().certs;
+    for certificate in machine.into_iter().chain(authorities.iter().cloned()) {
         // A certificate that rustls cannot read cannot vouch for anybody.
         let _ = roots.add(certificate);
     }

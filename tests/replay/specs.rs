@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -116,11 +119,69 @@ pub struct Named {
     pub r#as: String,
 }
 
+/// A text in another form: step `encode`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encode {
+    pub r#as: String,
+    text: String,
+    form: Form,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    Sha256Hex,
+    Sha256B64u,
+    Base64,
+    Base64Url,
+}
+
+impl Encode {
+    pub fn result(&self) -> String {
+        let digest = || digest(&SHA256, self.text.as_bytes());
+        match self.form {
+            Form::Sha256Hex => hex(digest().as_ref()),
+            Form::Sha256B64u => URL_SAFE_NO_PAD.encode(digest()),
+            Form::Base64 => STANDARD.encode(&self.text),
+            Form::Base64Url => URL_SAFE_NO_PAD.encode(&self.text),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What counts of the requests: step `received`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Look {
     #[serde(default)]
     pub headers: Vec<String>,
+    /// The secrets of a hook, whose signature is looked at.
     pub secrets: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_encoded_as_asked() {
+        let encoded = |form: &str| {
+            let spec = json!({"as": "x", "text": "a?>", "form": form});
+            serde_json::from_value::<Encode>(spec).unwrap().result()
+        };
+        assert_eq!(encoded("base64"), "YT8+");
+        assert_eq!(encoded("base64url"), "YT8-");
+        let digest = "d6ed24edf630d971a71b62be6ea023a163bb689745e74199a835034cf2663415";
+        assert_eq!(encoded("sha256hex"), digest);
+        assert_eq!(
+            encoded("sha256b64u"),
+            "1u0k7fYw2XGnG2K-bqAjoWO7aJdF50GZqDUDTPJmNBU"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! The stand-in: one small HTTP server that plays every other server a scenario talks about
+//! The stand-in: one small server, over HTTP and HTTPS, that plays every other server a scenario talks about
 //! (template hosts, hooks, providers). It answers what the scenario declares and remembers what it was asked.
 
 use std::collections::HashMap;
@@ -13,16 +13,22 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use url::form_urlencoded;
 
 use super::scenario;
 
-/// The port in the recordings; https, which this stand-in does not speak, is on the next one.
-const RECORDED_PORT: u16 = 16090;
+/// The ports in the recordings.
+const RECORDED_HTTP: u16 = 16090;
+const RECORDED_HTTPS: u16 = 16091;
 
 /// The stand-in's keys: `jwk` signs ID tokens, `idp_cert` belongs to its SAML provider.
 static KEYS: LazyLock<Value> = LazyLock::new(|| {
@@ -39,9 +45,10 @@ pub fn jwk() -> &'static Value {
 
 /// Listens until it is dropped.
 pub struct Standin {
-    address: SocketAddr,
+    http: SocketAddr,
+    https: SocketAddr,
     state: Arc<Mutex<State>>,
-    listening: JoinHandle<()>,
+    listening: [JoinHandle<()>; 2],
 }
 
 #[derive(Default)]
@@ -91,12 +98,17 @@ struct Answer {
 
 impl Standin {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let bind = || TcpListener::bind(("127.0.0.1", 0));
+        let (plain, tls) = (bind().await.unwrap(), bind().await.unwrap());
+        let (http, https) = (plain.local_addr().unwrap(), tls.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
-        let listening = tokio::spawn(listen(listener, state.clone()));
+        let listening = [
+            tokio::spawn(listen(plain, None, state.clone())),
+            tokio::spawn(listen(tls, Some(acceptor()), state.clone())),
+        ];
         Self {
-            address,
+            http,
+            https,
             state,
             listening,
         }
@@ -104,33 +116,25 @@ impl Standin {
 
     /// What `{{name}}` stands for in steps and environments.
     pub fn variables(&self) -> [(&'static str, String); 4] {
-        let (http, https) = (self.address, RECORDED_PORT + 1);
+        let authority = scenario::folder().join("standin/ca.pem");
         [
-            ("standin", format!("http://{http}")),
-            ("standin_tls", format!("https://127.0.0.1:{https}")),
-            (
-                "standin_ca",
-                scenario::folder()
-                    .join("standin/ca.pem")
-                    .to_str()
-                    .unwrap()
-                    .to_owned(),
-            ),
+            ("standin", format!("http://{}", self.http)),
+            ("standin_tls", format!("https://{}", self.https)),
+            ("standin_ca", authority.to_str().unwrap().to_owned()),
             ("idp_cert", KEYS["idp_cert"].as_str().unwrap().to_owned()),
         ]
     }
 
     /// A recording that names this stand-in instead of the one that was recorded.
     pub fn own_ports(&self, text: &str) -> String {
-        let port = self.address.port();
-        text.replace(
-            &format!("127.0.0.1:{RECORDED_PORT}"),
-            &format!("127.0.0.1:{port}"),
-        )
-        .replace(
-            &format!("127.0.0.1%3A{RECORDED_PORT}"),
-            &format!("127.0.0.1%3A{port}"),
-        )
+        let mut text = text.to_owned();
+        for (recorded, own) in [(RECORDED_HTTP, self.http), (RECORDED_HTTPS, self.https)] {
+            for colon in [":", "%3A"] {
+                let address = |port| format!("127.0.0.1{colon}{port}");
+                text = text.replace(&address(recorded), &address(own.port()));
+            }
+        }
+        text
     }
 
     pub fn declare(&self, declaration: Declaration) {
@@ -156,24 +160,60 @@ impl Standin {
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        self.listening.abort();
+        for listening in &self.listening {
+            listening.abort();
+        }
     }
 }
 
-async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
-    let base = format!("http://{}", listener.local_addr().unwrap());
+/// TLS as `127.0.0.1`, by the authority in `ca.pem`.
+fn acceptor() -> TlsAcceptor {
+    let pem = std::fs::read(scenario::folder().join("standin/tls.pem")).unwrap();
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .map(Result::unwrap)
+        .collect();
+    let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn listen(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let base = format!("{scheme}://{}", listener.local_addr().unwrap());
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (state, base) = (state.clone(), base.clone());
-        let service = service_fn(move |request| answer(state.clone(), base.clone(), request));
+        let (state, base, tls) = (state.clone(), base.clone(), tls.clone());
         tokio::spawn(async move {
-            // A client that hangs up early is the client's affair.
-            auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-                .ok();
+            match tls {
+                None => serve(stream, state, base).await,
+                Some(tls) => {
+                    // A client that does not trust us hangs up.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, state, base).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    state: Arc<Mutex<State>>,
+    base: String,
+) {
+    let service = service_fn(|request| answer(state.clone(), base.clone(), request));
+    // A client that hangs up early is the client's affair.
+    auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
 }
 
 async fn answer(

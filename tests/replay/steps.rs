@@ -13,8 +13,9 @@ use super::placeholders::Names;
 use super::scenario::{Scenario, Step, fill};
 use super::server::Server;
 use super::sources::Got;
-use super::specs::{Http, Look, Named, Wanted};
-use super::standin::{self, Standin};
+use super::specs::{Encode, Http, Look, Named, Wanted};
+use super::standin::{self, Received, Standin};
+use super::webhooks;
 use crate::support::database::Database;
 use crate::support::token::{Keys, Recipe};
 
@@ -141,6 +142,11 @@ impl Run<'_> {
             "mail" => self.mail(step, &read(&text)).await,
             "sql" => self.sql(step, &read::<String>(&text)).await,
             "jwt" => self.jwt(&read(&text), read(&text)),
+            "encode" => {
+                let encode: Encode = read(&text);
+                self.saved.insert(encode.r#as.clone(), encode.result());
+                Vec::new()
+            }
             "wait" => {
                 let seconds: f64 = read(&text);
                 #[expect(
@@ -261,18 +267,15 @@ impl Run<'_> {
             reason = "nothing tells when a request does not come"
         )]
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        if look.secrets.is_some() {
-            return vec![Difference::failure(
-                "the replayer does not check webhook signatures",
-            )];
-        }
-        let requests = Value::Array(
-            self.standin
-                .take()
-                .iter()
-                .map(|request| request.document(&look.headers))
-                .collect(),
-        );
+        let now = self.server.now();
+        let document = |request: &Received| {
+            let mut document = request.document(&look.headers);
+            if let Some(secrets) = &look.secrets {
+                document["signature"] = webhooks::is_signed(request, secrets, now).into();
+            }
+            document
+        };
+        let requests = Value::Array(self.standin.take().iter().map(document).collect());
         let mut differences =
             self.compare(step, &step.expect(), &object(json!({"requests": requests})));
         differences.extend(self.save(step, &Got::Items(&requests)));

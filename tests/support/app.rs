@@ -11,6 +11,8 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use tower::ServiceExt as _;
@@ -20,6 +22,7 @@ use truegate::app::App;
 use truegate::clock::Clock as _;
 use truegate::config::Config;
 use truegate::faces::gotrue;
+use truegate::outside::Http;
 use truegate::server::{self, Settings};
 use truegate::workers::outbox::Mailer;
 
@@ -83,7 +86,8 @@ impl TestApp {
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config(settings.into(), &database.url).unwrap();
         change(&mut config);
-        let mut started = Self::start(config, &database).await.unwrap();
+        let started = Self::start(config, &database, Http::default()).await;
+        let mut started = started.unwrap();
         started.database = Some(database);
         started
     }
@@ -95,13 +99,14 @@ impl TestApp {
         database: &Database,
         environment: HashMap<String, String>,
     ) -> Result<Self, String> {
+        let http = http(&environment);
         let mut config = config(environment, &database.url)?;
         config.db.max_pool_size = 1;
-        Self::start(config, database).await
+        Self::start(config, database, http).await
     }
 
     /// The one place that knows how a server is wired.
-    async fn start(config: Config, database: &Database) -> Result<Self, String> {
+    async fn start(config: Config, database: &Database, http: Http) -> Result<Self, String> {
         // What went wrong inside stands beside a test that fails; RUST_LOG tells more.
         let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
         logs.with_test_writer().try_init().ok();
@@ -109,7 +114,7 @@ impl TestApp {
         let outbox = Outbox::default();
         let settings = Settings::new(&config);
         let app = Mailer::in_memory(&config, Arc::new(outbox.clone()))
-            .and_then(|mailer| App::assemble(config, clock.clone(), mailer))
+            .and_then(|mailer| App::assemble(config, clock.clone(), mailer, http))
             .map_err(|error| format!("{error:#}"))?;
         let service = server::stack(&settings, gotrue::router(app.clone()));
         let service = BoxCloneSyncService::new(service);
@@ -204,6 +209,15 @@ fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Co
     // The whole suite holds with and without.
     config.truegate.batch = super::variable("TEST_BATCH").as_deref() != Some("false");
     Ok(config)
+}
+
+/// `SSL_CERT_FILE` is read for the whole process; a server in it trusts its own.
+fn http(environment: &HashMap<String, String>) -> Http {
+    let Some(path) = environment.get("SSL_CERT_FILE") else {
+        return Http::default();
+    };
+    let authorities = CertificateDer::pem_file_iter(path).unwrap();
+    Http::trusting(authorities.map(Result::unwrap).collect())
 }
 
 impl Server {
