@@ -21,6 +21,19 @@ pub struct Bearer {
     pub session: Option<Session>,
 }
 
+impl Bearer {
+    /// Refuses anonymous users, as their token says: who has given an address meanwhile refreshes first.
+    pub fn require_somebody(&self) -> Result<()> {
+        if self.claims.is_anonymous {
+            return Err(forbidden(
+                Code::NoAuthorization,
+                "Anonymous user not allowed to perform these actions",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Someone with the rights of an administrator.
 #[derive(Debug)]
 pub struct Admin {

@@ -1,5 +1,5 @@
 //! GoTrue's API: the route list is the table of contents. A sub-router root of GoTrue answers with and without a
-//! trailing slash; below `/user` and `/admin` authentication comes before routing.
+//! trailing slash; below `/user`, `/factors` and `/admin` authentication comes before routing.
 
 mod admin;
 mod authorize;
@@ -62,6 +62,7 @@ pub fn router(app: App) -> Router {
         )
         .route("/logout", post(logout::logout))
         .merge(user_routes(&app))
+        .merge(factor_routes(&app))
         .merge(admin_routes(&app))
         .fallback(door::not_found)
         .with_state(app)
@@ -83,6 +84,14 @@ fn user_routes(app: &App) -> Router<App> {
         .root("/reauthenticate", get(reauthenticate::send))
         .route("/reauthenticate/{*rest}", any(door::not_found))
         .layer(from_fn_with_state(app.clone(), caller::require_user))
+}
+
+/// What no anonymous user may call. Second factors are not served yet: nothing is there.
+fn factor_routes(app: &App) -> Router<App> {
+    Router::new()
+        .root("/factors", any(door::not_found))
+        .route("/factors/{*rest}", any(door::not_found))
+        .layer(from_fn_with_state(app.clone(), caller::require_somebody))
 }
 
 /// What only an administrator may call, and all other paths below it.

@@ -132,21 +132,32 @@ async fn administer(app: &App, headers: &HeaderMap) -> Result<Operator> {
 }
 
 /// Lets only users pass, whatever the path.
-pub async fn require_user(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match authenticate(&app, request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
-    }
+pub async fn require_user(State(app): State<App>, request: Request, next: Next) -> Response {
+    let caller = authenticate(&app, request.headers()).await;
+    admit(caller, request, next).await
+}
+
+/// Lets only users pass who are not anonymous, whatever the path.
+pub async fn require_somebody(State(app): State<App>, request: Request, next: Next) -> Response {
+    let caller = authenticate(&app, request.headers()).await;
+    let caller = caller.and_then(|caller| caller.0.require_somebody().map(|()| caller));
+    admit(caller, request, next).await
 }
 
 /// Lets only administrators pass, whatever the path.
-pub async fn require_admin(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match administer(&app, request.headers()).await {
-        Ok(operator) => {
-            request.extensions_mut().insert(operator);
+pub async fn require_admin(State(app): State<App>, request: Request, next: Next) -> Response {
+    let operator = administer(&app, request.headers()).await;
+    admit(operator, request, next).await
+}
+
+/// Handlers find in the extensions who was admitted.
+async fn admit<C>(caller: Result<C>, mut request: Request, next: Next) -> Response
+where
+    C: Clone + Send + Sync + 'static,
+{
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) => error.into_response(),
