@@ -1,7 +1,8 @@
 //! External identity providers: where they are, and what they say of the person who signed in there.
 //!
 //! Each provider is one file of facts. What they share is written once: finding one by name (here), trading its code
-//! for tokens (`exchange.rs`), asking it with these tokens (`visit.rs`), and what it says in the end (`profile.rs`).
+//! for tokens (`exchange.rs`, or `oauth1.rs`), asking it with these tokens (`visit.rs`), and what it says in the end
+//! (`profile.rs`).
 
 use std::borrow::Cow;
 
@@ -12,11 +13,13 @@ use oauth2::{
 use secrecy::SecretString;
 use url::Url;
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::outside::Http;
 use crate::urls::query::Pairs;
 
 mod exchange;
+mod oauth1;
 mod profile;
 mod visit;
 
@@ -26,10 +29,12 @@ pub use visit::Visit;
 
 /// What is fixed about a provider.
 pub struct Facts {
-    /// The host of its pages for people. The operator may name another for both hosts.
+    /// The host of its pages for people. The operator may name another for both hosts, and has to where there is none.
     auth_host: &'static str,
-    /// The host of its API.
+    /// The host of its API, where that is another.
     api_host: &'static str,
+    /// The endpoint for request tokens, below the host of its pages: it speaks OAuth 1.0a.
+    request_token: Option<&'static str>,
     /// The authorization endpoint, below the host of its pages.
     authorize: &'static str,
     /// The token endpoint.
@@ -49,6 +54,7 @@ impl Facts {
     const PLAIN: Self = Self {
         auth_host: "",
         api_host: "",
+        request_token: None,
         authorize: "",
         token: Place::Auth(""),
         scopes: &[],
@@ -96,7 +102,8 @@ macro_rules! built_in {
 }
 
 built_in! {
-    github
+    bitbucket discord facebook figma fly github gitlab kakao keycloak linkedin notion slack slack_oidc snapchat spotify
+    twitch twitter workos x zoom
 }
 
 /// A provider, made ready for one sign-in.
@@ -106,6 +113,8 @@ pub struct Provider {
     client_secret: SecretString,
     client_auth: ClientAuth,
     redirect_uri: String,
+    /// Where it speaks OAuth 1.0a.
+    request_token_url: Option<String>,
     authorization_url: String,
     token_url: String,
     /// The base URL of its API.
@@ -113,7 +122,27 @@ pub struct Provider {
     scopes: Vec<String>,
     pkce: bool,
     email_optional: bool,
+    /// When the person came by: signed requests tell the time.
+    now: Timestamp,
     http: Http,
+}
+
+/// What the browser brings back from a provider.
+pub enum Answer<'a> {
+    /// OAuth 2.0.
+    Code {
+        /// `code`.
+        code: &'a str,
+        /// Ours, where the provider wanted a PKCE challenge.
+        verifier: Option<&'a str>,
+    },
+    /// OAuth 1.0a.
+    OAuth1 {
+        /// `oauth_token`: the request token that the browser was sent away with.
+        token: &'a str,
+        /// `oauth_verifier`: the proof that the person has approved it.
+        verifier: &'a str,
+    },
 }
 
 /// Why a provider cannot be used, in GoTrue's words.
@@ -122,11 +151,13 @@ pub struct Unsupported(pub Cow<'static, str>);
 
 impl Provider {
     /// A built-in provider as configured, by its name in lower case. `scopes` are further ones, separated by commas.
+    /// `now` is told where requests are signed.
     pub async fn built_in(
         http: &Http,
         config: &config::External,
         name: &str,
         scopes: &str,
+        now: Timestamp,
     ) -> Result<Self, Unsupported> {
         let (Some(facts), Some(config)) = (facts(name), config.provider(name)) else {
             return Err(Unsupported(
@@ -144,11 +175,18 @@ impl Provider {
         if config.redirect_uri.is_empty() {
             return Err(missing("missing redirect URI"));
         }
+        if config.url.is_empty() && facts.auth_host.is_empty() {
+            return Err(missing("unable to find URL for the Keycloak provider"));
+        }
         let base = |host: &str| match config.url.as_str() {
             "" => format!("https://{host}"),
             url => url.strip_suffix('/').unwrap_or(url).to_owned(),
         };
-        let (auth, api) = (base(facts.auth_host), base(facts.api_host));
+        let auth = base(facts.auth_host);
+        let api = match facts.api_host {
+            "" => auth.clone(),
+            host => base(host),
+        };
         let more = scopes
             .split(',')
             .filter(|_| facts.more_scopes && !scopes.is_empty());
@@ -158,6 +196,7 @@ impl Provider {
             client_secret,
             client_auth: facts.client_auth,
             redirect_uri: config.redirect_uri.clone(),
+            request_token_url: facts.request_token.map(|path| format!("{auth}{path}")),
             authorization_url: format!("{auth}{}", facts.authorize),
             token_url: match facts.token {
                 Place::Auth(path) => format!("{auth}{path}"),
@@ -173,6 +212,7 @@ impl Provider {
                 .collect(),
             pkce: facts.pkce,
             email_optional: config.email_optional,
+            now,
             http: http.clone(),
         })
     }
@@ -183,19 +223,29 @@ impl Provider {
         self.pkce
     }
 
+    /// Whether it speaks OAuth 1.0a: its [`Answer`] has another form.
+    #[must_use]
+    pub const fn speaks_oauth1(&self) -> bool {
+        self.request_token_url.is_some()
+    }
+
     /// Whether users without an e-mail address may sign in.
     #[must_use]
     pub const fn is_email_optional(&self) -> bool {
         self.email_optional
     }
 
-    /// Where the browser goes to sign in. `more` are further parameters, which win over ours of the same name.
+    /// Where the browser goes to sign in. `more` are further parameters, which win over ours of the same name. OAuth 1.0a
+    /// knows neither: there the provider is asked for a request token first.
     pub async fn authorization_url(
         &self,
         state: &str,
         verifier: Option<&str>,
         more: &[(String, String)],
     ) -> anyhow::Result<String> {
+        if let Some(url) = &self.request_token_url {
+            return oauth1::authorization_url(self, url, state).await;
+        }
         let client = BasicClient::new(ClientId::new(self.client_id.clone()))
             .set_auth_uri(AuthUrl::new(self.authorization_url.clone())?)
             .set_redirect_uri(RedirectUrl::new(self.redirect_uri.clone())?);
@@ -228,9 +278,12 @@ impl Provider {
         ))
     }
 
-    /// Trades the code that the browser brought back for tokens.
-    pub async fn exchange(&self, code: &str, verifier: Option<&str>) -> anyhow::Result<Tokens> {
-        exchange::exchange(self, code, verifier).await
+    /// Trades what the browser brought back for tokens.
+    pub async fn exchange(&self, answer: Answer<'_>) -> anyhow::Result<Tokens> {
+        match answer {
+            Answer::Code { code, verifier } => exchange::exchange(self, code, verifier).await,
+            Answer::OAuth1 { token, verifier } => oauth1::exchange(self, token, verifier).await,
+        }
     }
 
     /// Who signed in, as the provider says.

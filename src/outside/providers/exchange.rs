@@ -31,6 +31,8 @@ pub struct Tokens {
     pub refresh_token: Option<String>,
     /// How the access token is presented: mostly `Bearer`.
     pub(super) token_type: String,
+    /// Signs requests in OAuth 1.0a; the access token alone opens nothing there.
+    pub(super) token_secret: Option<String>,
     /// Everything else that the token endpoint said: `id_token`, a profile, ..
     pub(super) more: Map<String, Value>,
 }
@@ -121,6 +123,7 @@ async fn ask(
             BasicTokenType::Bearer => "Bearer".to_owned(),
             other => other.as_ref().to_owned(),
         },
+        token_secret: None,
         more: answer.extra_fields().0.clone(),
     })
 }

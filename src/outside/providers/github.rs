@@ -44,15 +44,10 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
             .map(|Address { email, primary, verified }| Email { email, verified, primary })
             .collect(),
         claims: Claims {
-            iss: api,
-            sub: id.clone(),
-            name: user.name.clone(),
             preferred_username: user.login.clone(),
-            avatar_url: user.avatar_url,
-            full_name: user.name,
-            provider_id: id,
             user_name: user.login,
-            ..Claims::default()
+            avatar_url: user.avatar_url,
+            ..Claims::of(api, id).named(user.name)
         },
     })
 }

@@ -25,6 +25,12 @@ pub struct Email {
     pub primary: bool,
 }
 
+/// A name in two parts, of which either may be missing.
+#[must_use]
+pub fn full_name(given: &str, family: &str) -> String {
+    format!("{given} {family}").trim().to_owned()
+}
+
 impl Profile {
     /// A person with one address, or none where it is empty.
     #[must_use]
@@ -93,6 +99,47 @@ claims! {
 }
 
 impl Claims {
+    /// Somebody, by the id that the provider `iss` knows them by.
+    #[must_use]
+    pub fn of(iss: impl Into<String>, sub: impl Into<String>) -> Self {
+        let sub = sub.into();
+        Self {
+            iss: iss.into(),
+            provider_id: sub.clone(),
+            sub,
+            ..Self::default()
+        }
+    }
+
+    /// With a name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            full_name: name.clone(),
+            name,
+            ..self
+        }
+    }
+
+    /// With the address of a picture.
+    #[must_use]
+    pub fn pictured(self, picture: impl Into<String>) -> Self {
+        let picture = picture.into();
+        Self {
+            avatar_url: picture.clone(),
+            picture,
+            ..self
+        }
+    }
+
+    /// With something that only this provider says.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.custom_claims.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// As they are stored.
     #[must_use]
     pub fn into_identity_data(self) -> Map<String, Value> {

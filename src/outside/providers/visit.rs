@@ -1,10 +1,11 @@
 //! Asking a provider's API with the tokens of the person who signed in.
 
 use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Provider, Tokens};
+use super::{Provider, Tokens, oauth1};
 use crate::outside;
 
 /// A visit to a provider on behalf of somebody.
@@ -24,6 +25,16 @@ impl<'a> Visit<'a> {
         &self.provider.api
     }
 
+    /// Our id there.
+    pub fn client_id(&self) -> &str {
+        &self.provider.client_id
+    }
+
+    /// Our secret there.
+    pub fn client_secret(&self) -> &str {
+        self.provider.client_secret.expose_secret()
+    }
+
     /// A document of the API, with the access token.
     pub async fn get<T: DeserializeOwned>(&self, url: &str) -> anyhow::Result<T> {
         self.get_with(url, &[]).await
@@ -35,28 +46,64 @@ impl<'a> Visit<'a> {
         url: &str,
         headers: &[(&'static str, &str)],
     ) -> anyhow::Result<T> {
-        let tokens = self.tokens;
-        let authorization = format!("{} {}", tokens.token_type, tokens.access_token);
-        let mut request = self.provider.http.client()?.get(url);
-        for (name, value) in headers
-            .iter()
-            .copied()
-            .chain([("authorization", &*authorization)])
-        {
-            request = request.header(name, value);
-        }
-        let response = request.send().await.map_err(reqwest::Error::without_url)?;
-        let status = response.status();
-        let body = outside::read(response).await?;
-        if !status.is_success() {
-            bail!("the provider's API answered {status}");
-        }
-        decode(&body).context("the answer of the provider's API")
+        let document = self.ask(url, headers).await?;
+        decode(document).context("the answer of the provider's API")
+    }
+
+    /// A document of the API as it stands: what is null stays null.
+    pub async fn raw<T: DeserializeOwned>(&self, url: &str) -> anyhow::Result<T> {
+        let document = self.ask(url, &[]).await?;
+        serde_json::from_value(document).context("the answer of the provider's API")
+    }
+
+    /// What the token endpoint said under this name, besides the tokens.
+    pub fn told<T: DeserializeOwned + Default>(&self, name: &str) -> anyhow::Result<T> {
+        let told = self.tokens.more.get(name).filter(|told| !told.is_null());
+        told.map_or_else(|| Ok(T::default()), |told| decode(told.clone()))
+            .with_context(|| format!("`{name}` in the token endpoint's answer"))
+    }
+
+    async fn ask(&self, url: &str, headers: &[(&'static str, &str)]) -> anyhow::Result<Value> {
+        let Tokens {
+            access_token,
+            token_type,
+            ..
+        } = self.tokens;
+        let authorization = match &self.tokens.token_secret {
+            None => format!("{token_type} {access_token}"),
+            Some(secret) => {
+                let token = [("oauth_token", &**access_token)];
+                oauth1::authorization(self.provider, url, &token, secret)?
+            }
+        };
+        let mut headers = headers.to_vec();
+        headers.push(("authorization", &authorization));
+        let body = get(self.provider, url, &headers).await?;
+        serde_json::from_slice(&body).context("the answer of the provider's API")
     }
 }
 
+/// Whatever stands at this address.
+pub(super) async fn get(
+    provider: &Provider,
+    url: &str,
+    headers: &[(&'static str, &str)],
+) -> anyhow::Result<Vec<u8>> {
+    let mut request = provider.http.client()?.get(url);
+    for &(name, value) in headers {
+        request = request.header(name, value);
+    }
+    let response = request.send().await.map_err(reqwest::Error::without_url)?;
+    let status = response.status();
+    let body = outside::read(response).await?;
+    if !status.is_success() {
+        bail!("the provider's API answered {status}");
+    }
+    Ok(body)
+}
+
 /// Reads JSON as Go does: null leaves a field empty.
-fn decode<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+fn decode<T: DeserializeOwned>(mut value: Value) -> serde_json::Result<T> {
     fn drop_nulls(value: &mut Value) {
         match value {
             Value::Object(members) => {
@@ -67,7 +114,6 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
             _ => {}
         }
     }
-    let mut value = serde_json::from_slice(body)?;
     drop_nulls(&mut value);
     serde_json::from_value(value)
 }
