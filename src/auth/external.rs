@@ -11,7 +11,7 @@ use crate::crypto::secrets::generate_text;
 use crate::error::{Code, Context, Error, Result, bad_request, failed, not_found, unprocessable};
 use crate::models::flow_state::{Detour, NewDetour};
 use crate::models::oauth_client_state::OauthClientState;
-use crate::outside::providers::{Profile, Provider, Unsupported};
+use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
 mod decision;
@@ -42,6 +42,10 @@ pub struct Departure<'a> {
 pub struct Return<'a> {
     /// The code to be traded for tokens, or "".
     pub code: &'a str,
+    /// The request token that was approved (OAuth 1.0a), or "".
+    pub oauth_token: &'a str,
+    /// The proof that it was, or "".
+    pub oauth_verifier: &'a str,
     /// Why the provider refused (RFC 6749, section 4.1.2.1), or "".
     pub error: &'a str,
     /// The same for people.
@@ -166,12 +170,6 @@ pub async fn arrive(
             description: brought.error_description.to_owned().into(),
         });
     }
-    if brought.code.is_empty() {
-        return Err(bad_request(
-            Code::BadOauthCallback,
-            "OAuth callback with missing authorization code missing",
-        ));
-    }
     let name = &detour.provider_type;
     let provider = find(app, name, "").await.map_err(|Unsupported(why)| {
         bad_request(
@@ -179,18 +177,11 @@ pub async fn arrive(
             format!("Unsupported provider: {why}"),
         )
     })?;
-    let verifier = verifier(app, &provider, detour).await?;
-    let tokens = provider
-        .exchange(brought.code, verifier.as_deref())
-        .await
-        .map_err(|cause| {
-            let start: String = brought.code.chars().take(4).collect();
-            failed(format!("Unable to exchange external code: {start}"), cause)
-        })?;
-    let profile = provider
-        .profile(&tokens)
-        .await
-        .map_err(|cause| failed("Error getting user profile from external provider", cause))?;
+    let (tokens, profile) = if provider.speaks_oauth1() {
+        identify_by_oauth1(&provider, brought).await?
+    } else {
+        identify(app, &provider, detour, brought.code).await?
+    };
     let person = Person::new(name, profile, detour.email_optional)?;
     let invitation = detour
         .invite_token
@@ -228,7 +219,57 @@ pub async fn sign_in(
 
 /// The provider of this name, in lower case.
 async fn find(app: &App, name: &str, scopes: &str) -> Result<Provider, Unsupported> {
-    Provider::built_in(&app.http, &app.config.external, name, scopes).await
+    let now = app.clock.now();
+    Provider::built_in(&app.http, &app.config.external, name, scopes, now).await
+}
+
+/// Who it is, by the code that the browser brought.
+async fn identify(
+    app: &App,
+    provider: &Provider,
+    detour: &Detour,
+    code: &str,
+) -> Result<(Tokens, Profile)> {
+    if code.is_empty() {
+        return Err(bad_request(
+            Code::BadOauthCallback,
+            "OAuth callback with missing authorization code missing",
+        ));
+    }
+    let verifier = verifier(app, provider, detour).await?;
+    let verifier = verifier.as_deref();
+    let tokens = provider
+        .exchange(Answer::Code { code, verifier })
+        .await
+        .map_err(|cause| {
+            let start: String = code.chars().take(4).collect();
+            failed(format!("Unable to exchange external code: {start}"), cause)
+        })?;
+    let profile = provider
+        .profile(&tokens)
+        .await
+        .map_err(|cause| failed("Error getting user profile from external provider", cause))?;
+    Ok((tokens, profile))
+}
+
+/// Who it is, by the request token that the browser brought.
+async fn identify_by_oauth1(
+    provider: &Provider,
+    brought: &Return<'_>,
+) -> Result<(Tokens, Profile)> {
+    let answer = Answer::OAuth1 {
+        token: brought.oauth_token,
+        verifier: brought.oauth_verifier,
+    };
+    let tokens = provider
+        .exchange(answer)
+        .await
+        .map_err(|cause| failed("Unable to retrieve access token", cause))?;
+    let profile = provider
+        .profile(&tokens)
+        .await
+        .map_err(|cause| failed("Error getting user email from external provider", cause))?;
+    Ok((tokens, profile))
 }
 
 /// What answers our own challenge to the provider, where there was one.

@@ -38,6 +38,8 @@ pub async fn callback(
     let state = said("state");
     let brought = Return {
         code: said("code"),
+        oauth_token: query.get("oauth_token"),
+        oauth_verifier: query.get("oauth_verifier"),
         error: said("error"),
         error_description: said("error_description"),
         user: said("user"),
