@@ -8,12 +8,14 @@ use secrecy::ExposeSecret;
 
 use crate::auth::admin::totals::Totals;
 use crate::auth::batches::Batches;
+use crate::auth::password::at_rest;
 use crate::auth::redirect::RedirectRules;
 use crate::clock::Clock;
-use crate::config::{Config, PasswordHash, Truegate};
+use crate::config::{Config, DbEncryption, PasswordHash, Truegate};
 use crate::crypto::hasher::{self, Hasher};
 use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
+use crate::crypto::sealed::Vault;
 use crate::db::Pool;
 use crate::outside::Http;
 use crate::outside::templates::Templates;
@@ -36,6 +38,8 @@ pub struct Parts {
     pub batches: Batches,
     /// Signs and verifies tokens.
     pub keys: Keys,
+    /// Encrypts what the database must not tell.
+    pub vault: Vault,
     /// Hashes passwords on threads of its own.
     pub hasher: Hasher,
     /// Which redirect targets are allowed.
@@ -84,11 +88,15 @@ impl App {
         .map_err(anyhow::Error::msg)?;
         let redirects = RedirectRules::new(&config.site_url, &config.uri_allow_list)
             .map_err(anyhow::Error::msg)?;
+        let vault = vault(&config.db_encryption)?;
+        let hasher = Hasher::new(hashing(&config.truegate)?);
+        at_rest::check_width(&vault, &hasher)?;
         let db = Pool::new(&config)?;
         Ok(Self(Arc::new(Parts {
             batches: Batches::new(&db, config.truegate.batch),
             db,
-            hasher: Hasher::new(hashing(&config.truegate)?),
+            hasher,
+            vault,
             totals: Totals::default(),
             templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),
@@ -100,6 +108,11 @@ impl App {
             config,
         })))
     }
+}
+
+fn vault(config: &DbEncryption) -> anyhow::Result<Vault> {
+    let keys = config.keys().map(|(id, key)| (id, key.expose_secret()));
+    Vault::new(keys, config.current()).context("GOTRUE_SECURITY_DB_ENCRYPTION_*: a key is not one")
 }
 
 fn hashing(config: &Truegate) -> anyhow::Result<hasher::Settings> {

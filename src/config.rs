@@ -8,6 +8,7 @@ mod api;
 mod audit_log;
 mod cors;
 mod database;
+mod db_encryption;
 mod dotenv;
 mod environment;
 mod experimental;
@@ -39,6 +40,7 @@ pub use api::Api;
 pub use audit_log::AuditLog;
 pub use cors::Cors;
 pub use database::Database;
+pub use db_encryption::DbEncryption;
 pub use environment::{Environment, Sources};
 pub use experimental::{DEFAULT_LINKING_DOMAIN, Experimental, LinkingDomains};
 pub use external::{External, PROVIDERS, Provider};
@@ -76,6 +78,7 @@ pub struct Config {
     pub audit_log: AuditLog,
     pub cors: Cors,
     pub db: Database,
+    pub db_encryption: DbEncryption,
     pub experimental: Experimental,
     pub external: External,
     pub index_worker: IndexWorker,
@@ -145,6 +148,7 @@ impl Config {
             audit_log: section(environment, report)?,
             cors: section(environment, report)?,
             db: section(environment, report)?,
+            db_encryption: section(environment, report)?,
             experimental: section(environment, report)?,
             external: section(environment, report)?,
             index_worker: section(environment, report)?,
@@ -173,6 +177,7 @@ impl Config {
         // What one value alone does not tell.
         top.settle(report);
         config.db.settle(report);
+        config.db_encryption.settle(report);
         config.experimental.settle();
         config.external.settle();
         config.index_worker.settle(environment);
@@ -204,6 +209,7 @@ fn definitions() -> Vec<Definition> {
         Password::definition(),
         Sessions::definition(),
         Security::definition(),
+        DbEncryption::definition(),
         RateLimits::definition(),
         External::definition(),
         Sms::definition(),

@@ -8,4 +8,5 @@ pub mod otp;
 pub mod password;
 pub mod pkce;
 pub mod refresh_token;
+pub mod sealed;
 pub mod secrets;

@@ -6,4 +6,5 @@ mod hostile;
 mod races;
 mod refresh;
 mod roundtrips;
+mod sealed;
 mod triggers;

@@ -4,6 +4,7 @@
 //! it sends none, our own words in default mails. Every other knowing difference has a name and a reason in
 //! `tests/golden/deviations.json`.
 
+mod cipher;
 mod documents;
 pub mod expect;
 pub mod lies;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::bearer::Admin;
+use super::password::at_rest;
 use super::user::ensure_email_identity;
 use super::{Client, address, invalid, policy, signup};
 use crate::app::App;
@@ -254,7 +255,8 @@ pub async fn update(app: &App, admin: &Admin, user: &User, mut params: Params) -
             Some(if password.is_empty() {
                 None
             } else {
-                Some(app.hasher.hash(password, None).await?)
+                let hash = app.hasher.hash(password, None).await?;
+                Some(at_rest::seal(app, user.id, &hash))
             })
         }
     };

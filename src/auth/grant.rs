@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::Client;
 use crate::app::App;
@@ -153,7 +154,7 @@ pub async fn issue(
         headers.push(("sb-auth-refresh-token-counter", "0".to_owned()));
         (
             SignedToken::sign(session_id, 0, &key).encode(),
-            Some(encoded),
+            Some(Zeroizing::new(app.vault.seal(session_id, &encoded))),
         )
     } else {
         let token = RefreshToken::generate();

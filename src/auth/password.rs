@@ -1,5 +1,7 @@
 //! Signing in with a password.
 
+use std::borrow::Cow;
+
 use super::grant::{Grant, SignIn, issue, provider_trait};
 use super::{Client, address, invalid, policy};
 use crate::app::App;
@@ -9,6 +11,8 @@ use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::identity::{EMAIL, PHONE};
 use crate::models::session::Checked;
 use crate::models::user::User;
+
+pub mod at_rest;
 
 /// How often a sign-in looks again at an account that changed under its eyes.
 const ATTEMPTS: usize = 3;
@@ -47,11 +51,15 @@ async fn attempt(
     let user = user.filter(|user| user.password().is_some());
     let banned = user.as_ref().is_some_and(|user| user.is_banned(now));
     let stored = user.as_ref().and_then(User::password).map(str::to_owned);
+    let hash = match &user {
+        Some(user) => at_rest::open(app, user)?.map(Cow::into_owned),
+        None => None,
+    };
     let verified = app
         .hasher
-        .verify(password, stored.as_deref(), client.ip)
+        .verify(password, hash.as_deref(), client.ip)
         .await?;
-    let Some((user, stored)) = user.zip(stored) else {
+    let Some(((user, stored), hash)) = user.zip(stored).zip(hash) else {
         return Err(wrong());
     };
     if banned {
@@ -70,7 +78,7 @@ async fn attempt(
         tracing::warn!(?error, "password strength check on sign-in failed");
         None
     });
-    let anew = app.hasher.rehash(password, &stored, client.ip).await;
+    let anew = at_rest::renew(app, user.id, password, &stored, &hash, client.ip).await;
 
     let now = app.clock.now();
     let audit = app.audited([AuditLogEntry::new(
@@ -100,8 +108,10 @@ async fn attempt(
 /// first one on.
 pub async fn learn_hashes(app: &App) -> Result<()> {
     let sample = User::sample_passwords(&mut *app.db.get().await?).await?;
-    for hash in sample {
-        app.hasher.saw(&hash);
+    for (id, stored) in sample {
+        if let Ok(hash) = app.vault.open(id, &stored) {
+            app.hasher.saw(&hash);
+        }
     }
     Ok(())
 }

@@ -89,7 +89,12 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
         Token::Signed(token) => RefreshToken::find_session(&mut conn, token.session_id).await,
     };
     let found = found.map_err(|cause| failed(cause.to_string(), cause))?;
-    let Some(presented) = found.filter(|presented| is_genuine(token, presented)) else {
+    let session = found.as_ref().and_then(|found| found.session.as_ref());
+    let key = match session {
+        Some(session) if needs_key(app, token) => open_key(app, session)?,
+        _ => None,
+    };
+    let Some(presented) = found.filter(|found| is_genuine(token, found, key.as_ref())) else {
         return Ok(Attempt::Refused(bad_request(
             Code::RefreshTokenNotFound,
             "Invalid Refresh Token: Refresh Token Not Found",
@@ -117,13 +122,22 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
     }
 
     let named = headers.clone();
-    let generated = Generated::new();
+    let generated = Generated::new(app, session.id);
     let decision = match token {
         Token::Stored(_) => {
-            decision::stored(app, &presented, &session, &generated, now, &mut headers)
+            let key = key.as_ref();
+            decision::stored(
+                app,
+                &presented,
+                &session,
+                key,
+                &generated,
+                now,
+                &mut headers,
+            )
         }
         Token::Signed(token) => {
-            decision::signed(app, &presented, &session, token, now, &mut headers)
+            decision::signed(app, &presented, &session, key, token, now, &mut headers)
         }
     };
     match decision {
@@ -167,17 +181,34 @@ async fn attempt(app: &App, client: &Client, token: &Token<'_>) -> Result<Attemp
     }
 }
 
+/// Whether the decision asks for the key of the session's version 2 tokens.
+fn needs_key(app: &App, token: &Token<'_>) -> bool {
+    match token {
+        Token::Stored(_) => decision::may_upgrade(app),
+        Token::Signed(_) => true,
+    }
+}
+
+/// The key of the session's version 2 tokens, if it has a readable one. A seal that does not open is a failure and no
+/// refusal: a key that the operator forgot to configure must sign nobody out.
+fn open_key(app: &App, session: &Session) -> Result<Option<RefreshKey>> {
+    let Some(stored) = session.refresh_token_hmac_key.as_deref() else {
+        return Ok(None);
+    };
+    let opened = app.vault.open(session.id, stored);
+    Ok(RefreshKey::decode(&opened.map_err(anyhow::Error::from)?))
+}
+
 /// A version 2 token must carry the signature of its session's own key.
-fn is_genuine(token: &Token<'_>, presented: &Presented) -> bool {
+fn is_genuine(token: &Token<'_>, presented: &Presented, key: Option<&RefreshKey>) -> bool {
     match token {
         Token::Stored(_) => true,
         Token::Signed(token) => presented
             .session
             .as_ref()
             .filter(|session| session.refresh_token_counter.is_some())
-            .and_then(|session| session.refresh_token_hmac_key.as_deref())
-            .and_then(RefreshKey::decode)
-            .is_some_and(|key| token.is_signed_by(&key)),
+            .and(key)
+            .is_some_and(|key| token.is_signed_by(key)),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::Bearer;
 use super::mailing::{self, Notice, Stationery};
+use super::password::at_rest;
 use super::verify::{self, PhoneNotices};
 use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup};
 use crate::app::App;
@@ -306,7 +307,7 @@ async fn new_password(
     if password.is_empty() {
         return Ok(None);
     }
-    if let Some(stored) = user.password() {
+    if let Some(stored) = at_rest::open(app, user)?.as_deref() {
         let recovering = bearer.session.as_ref().is_some_and(Session::is_recovery);
         if security.update_password_require_current_password && !recovering {
             const MESSAGE: &str = "Current password required when setting new password.";
@@ -325,7 +326,8 @@ async fn new_password(
             ));
         }
     }
-    app.hasher.hash(password, client.ip).await.map(Some)
+    let hash = app.hasher.hash(password, client.ip).await?;
+    Ok(Some(at_rest::seal(app, user.id, &hash)))
 }
 
 /// Puts a new password in place: every pending token is void, every other session ends.

@@ -4,6 +4,7 @@ use diesel_async::AsyncConnection;
 
 use super::grant::{Grant, SignIn, issue, provider_trait};
 use super::mailing::{self, Notice};
+use super::password::at_rest;
 use super::{Client, invalid, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -193,7 +194,8 @@ async fn confirm_signup(app: &App, tx: &mut Conn, mut user: User, now: Timestamp
     let before = user.clone();
     if user.password().is_none() && user.invited_at.is_some() {
         // Who was invited has no password yet: nobody can know this one, and the application asks for another.
-        user.set_password(Some(app.hasher.unusable_hash()));
+        let hash = app.hasher.unusable_hash();
+        user.set_password(Some(at_rest::seal(app, user.id, &hash)));
         Session::sign_out(tx, user.id, Scope::Global, None, &[])
             .await
             .public("Error storing password")?;

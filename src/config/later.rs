@@ -52,17 +52,6 @@ const FEATURES: &[Feature] = &[
         ],
     },
     Feature {
-        what: "columns are not encrypted, and encrypted ones not read",
-        switches: &[
-            "SECURITY_DB_ENCRYPTION_ENCRYPT",
-            "SECURITY_DB_ENCRYPTION_DECRYPTION_KEYS",
-        ],
-        others: &[
-            "SECURITY_DB_ENCRYPTION_ENCRYPTION_KEY_ID",
-            "SECURITY_DB_ENCRYPTION_ENCRYPTION_KEY",
-        ],
-    },
-    Feature {
         what: "text messages are not sent",
         switches: &["SMS_PROVIDER"],
         others: &[

@@ -3,6 +3,8 @@
 //! A refresh reads everything in one statement, decides, and writes in one statement that is guarded by what
 //! was read: when another request was quicker, nothing is written and the caller reads again.
 
+use std::borrow::Cow;
+
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
@@ -127,8 +129,8 @@ pub struct Rotation<'a> {
     pub child_revoked: bool,
     /// Version 2: where the session's counter goes.
     pub counter: Option<i64>,
-    /// Version 2: the session's HMAC key, when it gets one.
-    pub hmac_key: Option<&'a str>,
+    /// Version 2: the session's HMAC key, when it gets one or is to be sealed anew.
+    pub hmac_key: Option<Cow<'a, str>>,
     /// The entries of the audit log that go with it.
     pub audit: Vec<AuditLogEntry>,
 }
@@ -173,7 +175,7 @@ impl Presented {
         .bind::<Nullable<Text>, _>(visit.user_agent)
         .bind::<Nullable<Text>, _>(visit.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<BigInt>, _>(rotation.counter)
-        .bind::<Nullable<Text>, _>(rotation.hmac_key)
+        .bind::<Nullable<Text>, _>(rotation.hmac_key.as_deref())
         .bind::<Json, _>(audit_json(&rotation.audit))
         .get_result(conn)
         .await?;

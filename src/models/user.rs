@@ -146,6 +146,9 @@ pub struct User {
 
 /// What is asked of a user, without a database.
 impl User {
+    /// How many characters fit into `encrypted_password`.
+    pub const PASSWORD_WIDTH: usize = 255;
+
     /// A new account, not yet in the database.
     #[must_use]
     pub fn new(aud: &str, email: Option<String>, phone: Option<String>, now: Timestamp) -> Self {
@@ -212,7 +215,7 @@ impl User {
         self.phone_confirmed_at.is_some()
     }
 
-    /// The stored hash, if the user has a password.
+    /// The stored hash, if the user has a password; it may be sealed.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         self.encrypted_password
@@ -454,19 +457,24 @@ impl User {
         .optional()
     }
 
-    /// Some stored hashes, from the start of the table and from anywhere in it.
-    pub async fn sample_passwords(conn: &mut Conn) -> QueryResult<Vec<String>> {
+    /// Some stored hashes with the ids of their users, from the start of the table and from anywhere in it.
+    pub async fn sample_passwords(conn: &mut Conn) -> QueryResult<Vec<(Uuid, String)>> {
         #[derive(QueryableByName)]
         struct Row {
+            #[diesel(sql_type = SqlUuid)]
+            id: Uuid,
             #[diesel(sql_type = Text)]
             encrypted_password: String,
         }
         let rows: Vec<Row> = statement(
-            "(select encrypted_password from users where encrypted_password <> '' limit 100) union all \
-             (select encrypted_password from users tablesample system (0.1) where encrypted_password <> '' limit 400)",
+            "(select id, encrypted_password from users where encrypted_password <> '' limit 100) union all \
+             (select id, encrypted_password from users tablesample system (0.1) where encrypted_password <> '' limit 400)",
         )
         .load(conn)
         .await?;
-        Ok(rows.into_iter().map(|row| row.encrypted_password).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.id, row.encrypted_password))
+            .collect())
     }
 }

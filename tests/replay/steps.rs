@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::cipher::Cipher;
 use super::documents::{object, replace_words};
 use super::expect::{Context, Difference, compare};
 use super::placeholders::Names;
@@ -162,6 +163,7 @@ impl Run<'_> {
                 self.standin.declare(read(&text));
                 Vec::new()
             }
+            "cipher" => self.cipher(step, &read(&text)),
             "received" => self.received(step, &read(&text)).await,
             unknown => vec![Difference::failure(format!(
                 "the replayer does not know the step {unknown:?}"
@@ -258,6 +260,17 @@ impl Run<'_> {
         let token = recipe.sign(standin::jwk(), self.server.now());
         self.saved.insert(name.r#as.clone(), token);
         Vec::new()
+    }
+
+    fn cipher(&mut self, step: &Step, cipher: &Cipher) -> Vec<Difference> {
+        let got = match cipher.open() {
+            Ok(got) => got,
+            Err(why) => return vec![Difference::failure(why)],
+        };
+        if let (Some(name), Some(secret)) = (&cipher.r#as, got["secret"].as_str()) {
+            self.saved.insert(name.clone(), secret.to_owned());
+        }
+        self.compare(step, &step.expect(), &got)
     }
 
     async fn received(&mut self, step: &Step, look: &Look) -> Vec<Difference> {

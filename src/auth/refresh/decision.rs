@@ -1,7 +1,9 @@
 //! What becomes of a refresh token that was presented, decided from what was read alone.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Headers;
@@ -31,25 +33,33 @@ pub(super) enum Decision<'a> {
 pub(super) struct Generated {
     child: String,
     key: RefreshKey,
-    encoded_key: Zeroizing<String>,
+    /// The key as the row of its session holds it.
+    stored_key: Zeroizing<String>,
 }
 
 impl Generated {
-    pub(super) fn new() -> Self {
-        let (key, encoded_key) = RefreshKey::generate();
+    pub(super) fn new(app: &App, session_id: Uuid) -> Self {
+        let (key, encoded) = RefreshKey::generate();
         Self {
             child: Token::generate(),
             key,
-            encoded_key,
+            stored_key: app.vault.seal(session_id, &encoded).into(),
         }
     }
 }
 
-/// A version 1 token: a row of its own.
+/// Whether tokens of version 1 become tokens of version 2 here.
+pub(super) fn may_upgrade(app: &App) -> bool {
+    let security = &app.config.security;
+    security.refresh_token_algorithm_version == 2 && security.refresh_token_upgrade_percentage > 0
+}
+
+/// A version 1 token: a row of its own. `key` is the session's, which may have one, too.
 pub(super) fn stored<'a>(
     app: &App,
     presented: &Presented,
     session: &Session,
+    key: Option<&RefreshKey>,
     generated: &'a Generated,
     now: Timestamp,
     headers: &mut Headers,
@@ -107,14 +117,11 @@ pub(super) fn stored<'a>(
         ..Rotation::default()
     };
     headers.push(("sb-auth-refresh-token-reuse", "false".into()));
-    let upgrade = security.refresh_token_algorithm_version == 2
+    let upgrade = may_upgrade(app)
         && u8::try_from(security.refresh_token_upgrade_percentage)
             .is_ok_and(|share| upgrades(session.id, share))
         // A key that cannot be read belongs to tokens that are in use.
-        && session
-            .refresh_token_hmac_key
-            .as_deref()
-            .is_none_or(|key| RefreshKey::decode(key).is_some());
+        && (session.refresh_token_hmac_key.is_none() || key.is_some());
     if !upgrade {
         headers.push(("sb-auth-refresh-token-prefix", prefix(&generated.child)));
         return Decision::Rotate {
@@ -122,15 +129,10 @@ pub(super) fn stored<'a>(
             answer: generated.child.clone(),
         };
     }
-    let own_key = session
-        .refresh_token_hmac_key
-        .as_deref()
-        .and_then(RefreshKey::decode)
-        .zip(session.refresh_token_counter);
-    let (key, counter) = match &own_key {
+    let (key, counter) = match key.zip(session.refresh_token_counter) {
         Some((key, counter)) => (key, counter + 1),
         None => {
-            rotation.hmac_key = Some(&generated.encoded_key);
+            rotation.hmac_key = Some(generated.stored_key.as_str().into());
             (&generated.key, 0)
         }
     };
@@ -147,15 +149,12 @@ pub(super) fn signed<'a>(
     app: &App,
     presented: &Presented,
     session: &Session,
+    key: Option<RefreshKey>,
     token: &SignedToken,
     now: Timestamp,
     headers: &mut Headers,
 ) -> Decision<'a> {
     let security = &app.config.security;
-    let key = session
-        .refresh_token_hmac_key
-        .as_deref()
-        .and_then(RefreshKey::decode);
     let Some((key, current)) = key.zip(session.refresh_token_counter) else {
         return Decision::Refuse(bad_request(
             Code::RefreshTokenNotFound,
@@ -202,8 +201,12 @@ pub(super) fn signed<'a>(
         "",
         now,
     );
+    let stored_key = session.refresh_token_hmac_key.as_deref();
     let rotation = Rotation {
         counter: Some(counter),
+        hmac_key: stored_key
+            .and_then(|stored| app.vault.renew(session.id, stored))
+            .map(Cow::Owned),
         audit: app.audited([refreshed]),
         ..Rotation::default()
     };

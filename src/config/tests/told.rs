@@ -134,7 +134,6 @@ fn what_is_probably_not_meant_is_warned_about() {
         ("GOTRUE_MAILER_EMAIL_VALIDATION_SERVICE_HEADERS", "hush-3"),
         ("GOTRUE_OPERATOR_TOKEN", "token"),
         ("GOTRUE_SAML_ENABLED", "true"),
-        ("GOTRUE_SECURITY_DB_ENCRYPTION_DECRYPTION_KEYS", "k:hush-4"),
         ("GOTRUE_SITE_URL", "app.example.com"),
         ("GOTRUE_SMTP_HEADERS", r#"{"x":"hush-5"}"#),
         ("GOTRUE_SMTP_HOST", "mail"),
@@ -152,7 +151,6 @@ fn what_is_probably_not_meant_is_warned_about() {
     GOTRUE_SMTP_PAS: there is no such setting; did you mean GOTRUE_SMTP_PASS?
     TRUEGATE_SWAGER_ENABLED: there is no such setting; did you mean TRUEGATE_SWAGGER_ENABLED?
     GOTRUE_HOOK_SEND_EMAIL_ENABLED: hooks are not called in this version
-    GOTRUE_SECURITY_DB_ENCRYPTION_DECRYPTION_KEYS: columns are not encrypted, and encrypted ones not read in this version
     GOTRUE_SAML_ENABLED: SAML is not served in this version
     "#);
 }
