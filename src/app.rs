@@ -68,7 +68,8 @@ impl App {
     /// Wires the application as configured. Opens no connection; the error is for the operator's terminal.
     pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let mailer = Mailer::from_config(&config).context("the mail relay")?;
-        Self::assemble(config, clock, mailer, Http::default())
+        let http = Http::new(&config.truegate.private_networks);
+        Self::assemble(config, clock, mailer, http)
     }
 
     /// The same with other ways into the world.

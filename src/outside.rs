@@ -3,6 +3,7 @@
 pub mod captcha;
 mod client;
 pub mod email_validation;
+pub mod guard;
 pub mod mail;
 pub mod providers;
 pub mod pwned;

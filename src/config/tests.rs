@@ -450,3 +450,20 @@ fn user_indexes_are_built_unless_gotrue_would_not() {
     assert_eq!(told(&[(ENSURE, "false"), MOST]), Some(Some(1000)));
     assert_eq!(told(&[(ENSURE, "true"), MOST]), Some(None));
 }
+
+#[test]
+fn private_networks_are_networks_or_addresses() {
+    let networks = |text| {
+        config(&[("TRUEGATE_PRIVATE_NETWORKS", text)])
+            .truegate
+            .private_networks
+    };
+    assert!(networks("").is_empty());
+    let listed = networks("10.1.0.0/16, fd00::/8,192.0.2.1");
+    let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    assert_eq!(listed, ["10.1.0.0/16", "fd00::/8", "192.0.2.1/32"]);
+    assert_eq!(
+        mistakes(&[("TRUEGATE_PRIVATE_NETWORKS", "10.1.0.0/16,intranet")]),
+        "TRUEGATE_PRIVATE_NETWORKS: \"10.1.0.0/16,intranet\" is not a list of networks such as 10.0.0.0/8,fd00::/8"
+    );
+}

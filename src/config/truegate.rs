@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::report::Report;
@@ -39,6 +40,8 @@ settings! {
         mail_max_attempts: u32 = "10",
         /// Certificates (PEM) that are trusted for the relay besides the usual ones.
         smtp_ca_file: Option<PathBuf> = "",
+        /// Networks of one's own that custom providers may be in, such as 10.1.0.0/16.
+        private_networks: Vec<IpNet> = "",
         /// Swagger UI at /swagger.
         swagger_enabled: bool = "false",
     }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::DateTime;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 use url::Url;
@@ -114,6 +116,25 @@ impl Value for Vec<String> {
             return Some(Self::new());
         }
         Some(text.split(',').map(str::to_owned).collect())
+    }
+}
+
+/// Networks, separated by commas; one address is a network, too.
+impl Value for Vec<IpNet> {
+    const FORM: &'static str = "a list of networks such as 10.0.0.0/8,fd00::/8";
+    const MAY_BE_EMPTY: bool = true;
+
+    fn parse(text: &str) -> Option<Self> {
+        let network = |text: &str| {
+            let text = text.trim();
+            text.parse()
+                .ok()
+                .or_else(|| text.parse().map(IpAddr::into).ok())
+        };
+        if text.trim().is_empty() {
+            return Some(Self::new());
+        }
+        text.split(',').map(network).collect()
     }
 }
 

@@ -1,11 +1,15 @@
-//! The one outgoing HTTP client: timeouts, no redirects, and the house's own TLS stack.
+//! The one outgoing HTTP client, and its guarded twin for URLs that others wrote: timeouts, no redirects, and the
+//! house's own TLS stack.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+
+use super::guard::{Guard, Refused};
 
 /// How long a whole exchange may take where nobody says otherwise (GoTrue's `GOTRUE_INTERNAL_HTTP_TIMEOUT`).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,49 +17,132 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The client; cheap to clone. It is made when it is first asked for: to read the machine's certificates takes longer
-/// than all else at start.
+/// Asks other servers; cheap to clone. Its clients are made when they are first asked for: to read the machine's
+/// certificates takes longer than all else at start.
 #[derive(Clone, Default)]
-pub struct Http(Arc<Inner>);
+pub struct Http {
+    clients: Arc<Clients>,
+    /// Who may be asked; without it URLs are the operator's own, and lead anywhere.
+    guard: Option<Guard>,
+}
 
 #[derive(Default)]
-struct Inner {
-    client: OnceLock<Result<reqwest::Client, String>>,
+struct Clients {
+    /// For URLs of the operator's.
+    open: Lazy,
+    /// For URLs of others.
+    guarded: Lazy,
+    guard: Guard,
     /// Who may vouch for a server besides the usual ones.
     authorities: Vec<CertificateDer<'static>>,
 }
 
+type Lazy = OnceLock<Result<reqwest::Client, String>>;
+
 impl Http {
-    /// A client that trusts these authorities as well.
+    /// Asks by URLs that the operator has configured. `private_networks` are those that others' URLs may lead into, too.
     #[must_use]
-    pub fn trusting(authorities: Vec<CertificateDer<'static>>) -> Self {
-        Self(Arc::new(Inner {
-            client: OnceLock::new(),
-            authorities,
-        }))
+    pub fn new(private_networks: &[IpNet]) -> Self {
+        Self::trusting(Vec::new(), private_networks)
     }
 
-    /// The client that asks.
+    /// The same, trusting these authorities as well.
+    #[must_use]
+    pub fn trusting(authorities: Vec<CertificateDer<'static>>, private_networks: &[IpNet]) -> Self {
+        let clients = Clients {
+            guard: Guard::new(private_networks),
+            authorities,
+            ..Clients::default()
+        };
+        Self {
+            clients: Arc::new(clients),
+            guard: None,
+        }
+    }
+
+    /// The same for URLs that others wrote: in the API, in the database, in an answer. They lead to the public internet,
+    /// by https, and to the literal addresses in `own`: the URLs of the row that is worked with.
+    #[must_use]
+    pub fn guarded<'a>(&self, own: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            clients: self.clients.clone(),
+            guard: Some(self.clients.guard.and_literals_of(own)),
+        }
+    }
+
+    /// What says which URLs of others may be stored.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.clients.guard
+    }
+
+    /// The client itself, for the operator's URLs.
     pub fn client(&self) -> anyhow::Result<&reqwest::Client> {
-        let client = self
-            .0
-            .client
-            .get_or_init(|| client(&self.0.authorities).map_err(|error| format!("{error:#}")));
-        client
-            .as_ref()
-            .map_err(|error| anyhow!("the HTTP client: {error}"))
+        if self.guard.is_some() {
+            // It would not look at literal addresses.
+            bail!("others' URLs are asked with `send`");
+        }
+        made(&self.clients.open, || {
+            builder(tls(&self.clients.authorities)?)
+                .build()
+                .map_err(Into::into)
+        })
+    }
+
+    /// Asks, wherever the URL is from.
+    pub async fn send(&self, request: reqwest::Request) -> anyhow::Result<reqwest::Response> {
+        let Some(guard) = &self.guard else {
+            return self.client()?.execute(request).await.map_err(told);
+        };
+        guard.check_literal(request.url())?;
+        let client = made(&self.clients.guarded, || {
+            Ok(guarded_by(
+                &self.clients.guard,
+                builder(tls(&self.clients.authorities)?),
+            )
+            .build()?)
+        })?;
+        client.execute(request).await.map_err(told)
     }
 }
 
-fn client(authorities: &[CertificateDer<'static>]) -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(authorities)?)
+fn made(
+    lazy: &Lazy,
+    make: impl FnOnce() -> anyhow::Result<reqwest::Client>,
+) -> anyhow::Result<&reqwest::Client> {
+    lazy.get_or_init(|| make().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow!("the HTTP client: {error}"))
+}
+
+fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("Truegate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(30))
-        .build()?)
+}
+
+/// A proxy would resolve names itself, out of sight.
+fn guarded_by(guard: &Guard, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder
+        .https_only(true)
+        .no_proxy()
+        .dns_resolver(Arc::new(guard.resolver()))
+}
+
+/// What went wrong, without the URL, which may hold secrets; a refusal of the guard in its own words.
+fn told(error: reqwest::Error) -> anyhow::Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return refused.clone().into();
+        }
+        cause = error.source();
+    }
+    error.without_url().into()
 }
 
 /// How much of a document is read: what anybody answers has to fit into the memory of a small machine.
@@ -92,4 +179,90 @@ fn tls(authorities: &[CertificateDer<'static>]) -> anyhow::Result<ClientConfig> 
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{BufReader, ErrorKind};
+    use std::path::Path;
+
+    use reqwest::{Method, Request};
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// The certificate of the stand-in of the golden tests, for 127.0.0.1, and who signed it.
+    fn pem(name: &str) -> BufReader<File> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/standin");
+        BufReader::new(File::open(folder.join(name)).unwrap())
+    }
+
+    /// A provider on this machine that gives one answer. The port.
+    async fn answering(answer: String) -> u16 {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chain = CertificateDer::pem_reader_iter(pem("tls.pem")).map(Result::unwrap);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                chain.collect(),
+                PrivateKeyDer::from_pem_reader(pem("tls.pem")).unwrap(),
+            );
+        let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.ok();
+        });
+        port
+    }
+
+    /// The guarded client that trusts the stand-in.
+    fn guarded(own: &str) -> Http {
+        let http = Http::default();
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_reader(pem("ca.pem")).unwrap();
+        roots.add(authority).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = guarded_by(&http.clients.guard, builder(tls)).build();
+        assert!(http.clients.guarded.set(Ok(client.unwrap())).is_ok());
+        http.guarded([own])
+    }
+
+    #[tokio::test]
+    async fn attack_090_an_answer_leads_nowhere() {
+        let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        inside.set_nonblocking(true).unwrap();
+        let target = inside.local_addr().unwrap();
+        let answer = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://{target}/\r\ncontent-length: 0\r\n\r\n"
+        );
+        let url = format!("https://127.0.0.1:{}/", answering(answer).await);
+        let request = Request::new(Method::GET, url.parse().unwrap());
+        let response = guarded(&url).send(request).await.unwrap();
+        assert_eq!(response.status(), 307);
+        assert_eq!(inside.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_guarded_client_is_not_given_out() {
+        assert!(Http::default().client().is_ok());
+        assert!(Http::default().guarded([]).client().is_err());
+    }
 }

@@ -217,7 +217,7 @@ fn http(environment: &HashMap<String, String>) -> Http {
         return Http::default();
     };
     let authorities = CertificateDer::pem_file_iter(path).unwrap();
-    Http::trusting(authorities.map(Result::unwrap).collect())
+    Http::trusting(authorities.map(Result::unwrap).collect(), &[])
 }
 
 impl Server {

@@ -164,7 +164,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
 async fn send(http: &Http, mut request: HttpRequest) -> anyhow::Result<HttpResponse> {
     // GoTrue's client asks for no form of the answer, and the answer to that is what is read below.
     request.headers_mut().remove(ACCEPT);
-    let response = http.client()?.execute(request.try_into()?).await?;
+    let response = http.send(request.try_into()?).await?;
     let status = response.status();
     let body = outside::read(response).await?;
     let body = if status.is_success() {

@@ -1,6 +1,7 @@
 //! Asking a provider's API with the tokens of the person who signed in.
 
 use anyhow::{Context as _, bail};
+use reqwest::{Method, Request};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -89,11 +90,11 @@ pub(super) async fn get(
     url: &str,
     headers: &[(&'static str, &str)],
 ) -> anyhow::Result<Vec<u8>> {
-    let mut request = provider.http.client()?.get(url);
+    let mut request = Request::new(Method::GET, url.parse()?);
     for &(name, value) in headers {
-        request = request.header(name, value);
+        request.headers_mut().append(name, value.parse()?);
     }
-    let response = request.send().await.map_err(reqwest::Error::without_url)?;
+    let response = provider.http.send(request).await?;
     let status = response.status();
     let body = outside::read(response).await?;
     if !status.is_success() {
