@@ -20,4 +20,5 @@ pub mod app; // what is wired once
 pub mod clock;
 pub mod config; // every setting, one struct per concern
 pub mod error;
+pub mod json; // pure: JSON as Go writes it
 pub mod urls; // pure: URLs as Go parses and prints them

@@ -119,7 +119,7 @@ fn found(words: &[&str], layers: &[&str], exceptions: &[&str]) -> Vec<String> {
     findings
 }
 
-/// Which layers each layer may name: right or down. `error`, `clock`, `config` and `urls` are for everyone.
+/// Which layers each layer may name: right or down. `error`, `clock`, `config`, `json` and `urls` are for everyone.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("lib", &[]),
@@ -156,10 +156,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("error", &[]),
+    ("json", &[]),
     ("urls", &[]),
 ];
 
-const FOR_EVERYONE: &[&str] = &["error", "clock", "config", "urls"];
+const FOR_EVERYONE: &[&str] = &["error", "clock", "config", "json", "urls"];
 
 /// Files that may name one layer more, and why.
 const MAY_NAME_AS_WELL: &[(&str, &str, &str)] = &[(

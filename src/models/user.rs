@@ -15,6 +15,7 @@ use crate::db::{Conn, statement};
 
 mod columns;
 mod list;
+pub mod view;
 mod write;
 
 pub(super) use columns::{JsonObject, JsonRows, from_json};
