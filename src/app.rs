@@ -17,8 +17,8 @@ use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
 use crate::crypto::sealed::Vault;
 use crate::db::Pool;
-use crate::outside::Http;
 use crate::outside::templates::Templates;
+use crate::outside::{Http, Manners};
 use crate::web::limits::Limits;
 use crate::workers::outbox::Mailer;
 
@@ -68,7 +68,7 @@ impl App {
     /// Wires the application as configured. Opens no connection; the error is for the operator's terminal.
     pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let mailer = Mailer::from_config(&config).context("the mail relay")?;
-        let http = Http::new(&config.truegate.private_networks);
+        let http = Http::new(manners(&config));
         Self::assemble(config, clock, mailer, http)
     }
 
@@ -114,6 +114,16 @@ impl App {
 fn vault(config: &DbEncryption) -> anyhow::Result<Vault> {
     let keys = config.keys().map(|(id, key)| (id, key.expose_secret()));
     Vault::new(keys, config.current()).context("GOTRUE_SECURITY_DB_ENCRYPTION_*: a key is not one")
+}
+
+/// How other servers are asked.
+#[must_use]
+pub fn manners(config: &Config) -> Manners {
+    Manners {
+        timeout: config.api.http_timeout,
+        private_networks: config.truegate.private_networks.clone(),
+        ..Manners::default()
+    }
 }
 
 fn hashing(config: &Truegate) -> anyhow::Result<hasher::Settings> {

@@ -14,6 +14,7 @@ mod environment;
 mod experimental;
 mod external;
 mod go;
+mod hooks;
 mod index_worker;
 mod jwt;
 mod later;
@@ -45,6 +46,7 @@ pub use environment::{Environment, Sources};
 pub use experimental::{DEFAULT_LINKING_DOMAIN, Experimental, LinkingDomains};
 pub use external::{External, PROVIDERS, Provider};
 pub use go::signed_duration;
+pub use hooks::{Hook, HookSecrets, Hooks};
 pub use index_worker::IndexWorker;
 pub use jwt::Jwt;
 pub use log::Log;
@@ -81,6 +83,7 @@ pub struct Config {
     pub db_encryption: DbEncryption,
     pub experimental: Experimental,
     pub external: External,
+    pub hooks: Hooks,
     pub index_worker: IndexWorker,
     pub jwt: Jwt,
     pub log: Log,
@@ -151,6 +154,9 @@ impl Config {
             db_encryption: section(environment, report)?,
             experimental: section(environment, report)?,
             external: section(environment, report)?,
+            hooks: Hooks {
+                send_sms: hooks::send_sms().read(environment, report)?,
+            },
             index_worker: section(environment, report)?,
             jwt: section(environment, report)?,
             log: section(environment, report)?,
@@ -176,10 +182,12 @@ impl Config {
 
         // What one value alone does not tell.
         top.settle(report);
+        config.api.settle();
         config.db.settle(report);
         config.db_encryption.settle(report);
         config.experimental.settle();
         config.external.settle();
+        config.hooks.settle(report);
         config.index_worker.settle(environment);
         config.jwt.settle(report);
         config.mailer.settle(report);
@@ -213,6 +221,7 @@ fn definitions() -> Vec<Definition> {
         RateLimits::definition(),
         External::definition(),
         Sms::definition(),
+        hooks::send_sms(),
         Cors::definition(),
         Log::definition(),
         AuditLog::definition(),

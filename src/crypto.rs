@@ -10,3 +10,4 @@ pub mod pkce;
 pub mod refresh_token;
 pub mod sealed;
 pub mod secrets;
+pub mod webhook;

@@ -42,6 +42,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// GoTrue's `error_code`.
     pub code: Code,
+    /// Whether the code also stands in a header. It does not where nobody chose it.
+    pub named: bool,
     /// GoTrue's `msg`.
     pub message: Cow<'static, str>,
     /// What some refusals carry besides.
@@ -87,6 +89,7 @@ fn refuse(status: StatusCode, code: Code, message: impl Into<Cow<'static, str>>)
     Error::Refused(Box::new(Refusal {
         status,
         code,
+        named: code != Code::Unknown,
         message: message.into(),
         details: None,
         retry_after: None,
@@ -138,6 +141,20 @@ pub fn too_many_requests(
     let mut error = refuse(StatusCode::TOO_MANY_REQUESTS, code, message);
     if let Error::Refused(refusal) = &mut error {
         refusal.retry_after = retry_after;
+    }
+    error
+}
+
+/// What a hook answered in its own words; its errors have no code of ours.
+pub fn said_by_hook(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
+    let code = if status == StatusCode::INTERNAL_SERVER_ERROR {
+        Code::UnexpectedFailure
+    } else {
+        Code::Unknown
+    };
+    let mut error = refuse(status, code, message);
+    if let Error::Refused(refusal) = &mut error {
+        refusal.named = false;
     }
     error
 }

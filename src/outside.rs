@@ -1,12 +1,13 @@
-//! The world: SMTP, templates, HTTP. Only this module opens sockets.
+//! The world: SMTP, templates, HTTP, hooks. Only this module opens sockets.
 
 pub mod captcha;
 mod client;
 pub mod email_validation;
 pub mod guard;
+pub mod hooks;
 pub mod mail;
 pub mod providers;
 pub mod pwned;
 pub mod templates;
 
-pub use client::{Http, read};
+pub use client::{Http, Manners, read};

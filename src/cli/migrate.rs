@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::say;
+use crate::app::manners;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::db::Pool;
@@ -14,7 +15,7 @@ use crate::outside::templates::Templates;
 /// Migrates, and prints what was done, and what would be wrong with the mails of these settings.
 pub(super) async fn run(config: &Config) -> Result<()> {
     say(&apply(config).await?.to_string())?;
-    let templates = Templates::new(config, Http::default());
+    let templates = Templates::new(config, Http::new(manners(config)));
     for problem in templates.check(SystemClock.now()).await {
         say(&format!("warning: {problem}"))?;
     }

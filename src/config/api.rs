@@ -1,4 +1,4 @@
-//! The HTTP listener.
+//! HTTP: the listener, and what we ask of others.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use url::Url;
 use super::settings::settings;
 
 settings! {
-    /// The HTTP listener.
+    /// HTTP: the listener, and what we ask of others.
     pub struct Api("GOTRUE_API_") {
         /// Address to listen on; empty: all of them.
         host: String = "",
@@ -19,5 +19,15 @@ settings! {
         max_request_duration: Duration = "10s",
         /// Request header whose value becomes the request id; empty: ids are made here.
         request_id_header("GOTRUE_API_REQUEST_ID_HEADER", "REQUEST_ID_HEADER"): Option<String> = "",
+        /// How long another server (a provider, who sends text messages) may take to answer; 0 means 10s.
+        http_timeout("GOTRUE_INTERNAL_HTTP_TIMEOUT"): Duration = "10s",
+    }
+}
+
+impl Api {
+    pub(super) fn settle(&mut self) {
+        if self.http_timeout.is_zero() {
+            self.http_timeout = Duration::from_secs(10);
+        }
     }
 }

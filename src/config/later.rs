@@ -17,13 +17,12 @@ struct Feature {
 
 const FEATURES: &[Feature] = &[
     Feature {
-        what: "hooks are not called",
+        what: "this hook is not called",
         switches: &[
             "HOOK_MFA_VERIFICATION_ATTEMPT_ENABLED",
             "HOOK_PASSWORD_VERIFICATION_ATTEMPT_ENABLED",
             "HOOK_CUSTOM_ACCESS_TOKEN_ENABLED",
             "HOOK_SEND_EMAIL_ENABLED",
-            "HOOK_SEND_SMS_ENABLED",
             "HOOK_BEFORE_USER_CREATED_ENABLED",
             "HOOK_AFTER_USER_CREATED_ENABLED",
         ],
@@ -40,9 +39,6 @@ const FEATURES: &[Feature] = &[
             "HOOK_SEND_EMAIL_URI",
             "HOOK_SEND_EMAIL_HOOKNAME",
             "HOOK_SEND_EMAIL_SECRETS",
-            "HOOK_SEND_SMS_URI",
-            "HOOK_SEND_SMS_HOOKNAME",
-            "HOOK_SEND_SMS_SECRETS",
             "HOOK_BEFORE_USER_CREATED_URI",
             "HOOK_BEFORE_USER_CREATED_HOOKNAME",
             "HOOK_BEFORE_USER_CREATED_SECRETS",
@@ -199,7 +195,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "EXTERNAL_ALLOWED_ID_TOKEN_ISSUERS",
     "EXTERNAL_IOS_BUNDLE_ID",
     "EXTERNAL_OIDC_PROVIDER_CACHE_TTL",
-    "INTERNAL_HTTP_TIMEOUT",
+    "HOOK_SEND_SMS_HOOKNAME",
     "LOG_DISABLE_COLORS",
     "LOG_FIELDS",
     "LOG_QUOTE_EMPTY_FIELDS",

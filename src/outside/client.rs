@@ -11,48 +11,65 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::guard::{Guard, Refused};
 
-/// How long a whole exchange may take where nobody says otherwise (GoTrue's `GOTRUE_INTERNAL_HTTP_TIMEOUT`).
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How others are asked.
+#[derive(Clone)]
+pub struct Manners {
+    /// How long a whole exchange may take where nobody says otherwise (`GOTRUE_INTERNAL_HTTP_TIMEOUT`).
+    pub timeout: Duration,
+    /// The private networks that others' URLs may lead into.
+    pub private_networks: Vec<IpNet>,
+    /// Who may vouch for a server besides the usual ones.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            private_networks: Vec::new(),
+            authorities: Vec::new(),
+        }
+    }
+}
+
 /// Asks other servers; cheap to clone. Its clients are made when they are first asked for: to read the machine's
 /// certificates takes longer than all else at start.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Http {
     clients: Arc<Clients>,
     /// Who may be asked; without it URLs are the operator's own, and lead anywhere.
     guard: Option<Guard>,
 }
 
-#[derive(Default)]
 struct Clients {
     /// For URLs of the operator's.
     open: Lazy,
     /// For URLs of others.
     guarded: Lazy,
     guard: Guard,
-    /// Who may vouch for a server besides the usual ones.
-    authorities: Vec<CertificateDer<'static>>,
+    manners: Manners,
 }
 
 type Lazy = OnceLock<Result<reqwest::Client, String>>;
 
-impl Http {
-    /// Asks by URLs that the operator has configured. `private_networks` are those that others' URLs may lead into, too.
-    #[must_use]
-    pub fn new(private_networks: &[IpNet]) -> Self {
-        Self::trusting(Vec::new(), private_networks)
+impl Default for Http {
+    fn default() -> Self {
+        Self::new(Manners::default())
     }
+}
 
-    /// The same, trusting these authorities as well.
+impl Http {
+    /// Asks by URLs that the operator has configured.
     #[must_use]
-    pub fn trusting(authorities: Vec<CertificateDer<'static>>, private_networks: &[IpNet]) -> Self {
+    pub fn new(manners: Manners) -> Self {
         let clients = Clients {
-            guard: Guard::new(private_networks),
-            authorities,
-            ..Clients::default()
+            open: Lazy::new(),
+            guarded: Lazy::new(),
+            guard: Guard::new(&manners.private_networks),
+            manners,
         };
         Self {
             clients: Arc::new(clients),
@@ -82,11 +99,8 @@ impl Http {
             // It would not look at literal addresses.
             bail!("others' URLs are asked with `send`");
         }
-        made(&self.clients.open, || {
-            builder(tls(&self.clients.authorities)?)
-                .build()
-                .map_err(Into::into)
-        })
+        let Clients { open, manners, .. } = &*self.clients;
+        made(open, || Ok(builder(manners)?.build()?))
     }
 
     /// Asks, wherever the URL is from.
@@ -95,12 +109,11 @@ impl Http {
             return self.client()?.execute(request).await.map_err(told);
         };
         guard.check_literal(request.url())?;
-        let client = made(&self.clients.guarded, || {
-            Ok(guarded_by(
-                &self.clients.guard,
-                builder(tls(&self.clients.authorities)?),
-            )
-            .build()?)
+        let Clients {
+            guarded, manners, ..
+        } = &*self.clients;
+        let client = made(guarded, || {
+            Ok(guarded_by(&self.clients.guard, builder(manners)?).build()?)
         })?;
         client.execute(request).await.map_err(told)
     }
@@ -115,14 +128,14 @@ fn made(
         .map_err(|error| anyhow!("the HTTP client: {error}"))
 }
 
-fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+fn builder(manners: &Manners) -> anyhow::Result<reqwest::ClientBuilder> {
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(&manners.authorities)?)
         .user_agent(concat!("Truegate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .pool_idle_timeout(Duration::from_secs(30))
+        .timeout(manners.timeout)
+        .pool_idle_timeout(Duration::from_secs(30)))
 }
 
 /// A proxy would resolve names itself, out of sight.
@@ -149,19 +162,25 @@ fn told(error: reqwest::Error) -> anyhow::Error {
 const MAX_BODY: usize = 1 << 20;
 
 /// Reads a whole body; more than 1 MiB is an error.
-pub async fn read(mut response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
+pub async fn read(response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
+    let body = read_at_most(response, MAX_BODY).await;
+    let body = body.map_err(reqwest::Error::without_url)?;
+    body.ok_or_else(|| anyhow!("the answer is longer than 1 MiB"))
+}
+
+/// The body of an answer as far as this many bytes; none where it is longer.
+pub async fn read_at_most(
+    mut response: reqwest::Response,
+    limit: usize,
+) -> reqwest::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(reqwest::Error::without_url)?
-    {
-        if body.len() + chunk.len() > MAX_BODY {
-            bail!("the answer is longer than 1 MiB");
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Some(body))
 }
 
 /// Trusts these authorities, the machine's (`SSL_CERT_FILE` among them) and, so that a bare image works too, Mozilla's.
@@ -230,18 +249,11 @@ mod tests {
 
     /// The guarded client that trusts the stand-in.
     fn guarded(own: &str) -> Http {
-        let http = Http::default();
-        let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_reader(pem("ca.pem")).unwrap();
-        roots.add(authority).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = guarded_by(&http.clients.guard, builder(tls)).build();
-        assert!(http.clients.guarded.set(Ok(client.unwrap())).is_ok());
+        let http = Http::new(Manners {
+            authorities: vec![authority],
+            ..Manners::default()
+        });
         http.guarded([own])
     }
 

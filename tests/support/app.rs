@@ -22,7 +22,7 @@ use truegate::app::App;
 use truegate::clock::Clock as _;
 use truegate::config::Config;
 use truegate::faces::gotrue;
-use truegate::outside::Http;
+use truegate::outside::{Http, Manners};
 use truegate::server::{self, Settings};
 use truegate::workers::outbox::Mailer;
 
@@ -217,7 +217,10 @@ fn http(environment: &HashMap<String, String>) -> Http {
         return Http::default();
     };
     let authorities = CertificateDer::pem_file_iter(path).unwrap();
-    Http::trusting(authorities.map(Result::unwrap).collect(), &[])
+    Http::new(Manners {
+        authorities: authorities.map(Result::unwrap).collect(),
+        ..Manners::default()
+    })
 }
 
 impl Server {

@@ -150,7 +150,7 @@ fn what_is_probably_not_meant_is_warned_about() {
     GOTRUE_DB_AUTOMIGRATE: there is no such setting
     GOTRUE_SMTP_PAS: there is no such setting; did you mean GOTRUE_SMTP_PASS?
     TRUEGATE_SWAGER_ENABLED: there is no such setting; did you mean TRUEGATE_SWAGGER_ENABLED?
-    GOTRUE_HOOK_SEND_EMAIL_ENABLED: hooks are not called in this version
+    GOTRUE_HOOK_SEND_EMAIL_ENABLED: this hook is not called in this version
     GOTRUE_SAML_ENABLED: SAML is not served in this version
     "#);
 }

@@ -214,6 +214,8 @@ struct Told<'a> {
     message: &'a str,
     /// Whether the code also goes into a header: GoTrue keeps it from errors that nobody named.
     named: bool,
+    /// Whether a failure tells by which id the operator finds it: GoTrue forgets that where nobody named the failure.
+    identified: bool,
     weak_password: Option<&'a [&'static str]>,
 }
 
@@ -270,8 +272,8 @@ fn refused(
         code: refusal.code,
         message: &refusal.message,
         // A weak password's code stands in the header of the initial version only.
-        named: refusal.code != Code::Unknown
-            && (weak_password.is_none() || version == ApiVersion::Initial),
+        named: refusal.named && (weak_password.is_none() || version == ApiVersion::Initial),
+        identified: true,
         weak_password,
     };
     tell(parts, version, id, &told)
@@ -289,6 +291,7 @@ fn away(
         code: Code::UnexpectedFailure,
         message: unavailable.message,
         named: true,
+        identified: true,
         weak_password: None,
     };
     tell(parts, version, id, &told)
@@ -317,6 +320,7 @@ fn failed(
         code: Code::UnexpectedFailure,
         message: &failure.message,
         named,
+        identified: named,
         weak_password: None,
     };
     tell(parts, version, id, &told)
@@ -345,7 +349,7 @@ fn tell(
         ),
         ApiVersion::Initial => {
             let error_id = id
-                .filter(|_| told.named && told.status.is_server_error())
+                .filter(|_| told.identified && told.status.is_server_error())
                 .map(RequestId::as_str);
             let (code, error_code, msg) = (told.status.as_u16(), told.code.as_str(), told.message);
             json(

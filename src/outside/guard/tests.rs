@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use reqwest::{Method, Request};
 
 use super::*;
-use crate::outside::Http;
+use crate::outside::{Http, Manners};
 
 /// Listens on this machine, and is never to be reached.
 struct Inside {
@@ -89,7 +89,7 @@ async fn attack_090_this_machine_in_any_notation() {
     }
     assert!(!inside.was_reached());
     // The listener would have noticed.
-    let trusting = Http::new(&["127.0.0.0/8".parse().unwrap()]).guarded([]);
+    let trusting = home().guarded([]);
     let error = ask(&trusting, &format!("https://127.0.0.1:{}", inside.port)).await;
     assert!(!is_refused(&error) && inside.was_reached(), "{error:#}");
 }
@@ -119,7 +119,7 @@ async fn attack_090_names_are_judged_by_the_addresses_that_are_connected_to() {
 #[tokio::test]
 async fn attack_090_only_https() {
     let inside = Inside::listen();
-    let http = Http::new(&["127.0.0.0/8".parse().unwrap()]).guarded([]);
+    let http = home().guarded([]);
     for scheme in ["http", "ftp", "gopher", "unix", "ldap", "ws"] {
         let url = format!("{scheme}://127.0.0.1:{}/token", inside.port);
         let error = ask(&http, &url).await;
@@ -276,4 +276,12 @@ async fn an_operator_may_open_a_network() {
     for url in ["https://10.2.0.1", "https://192.168.1.1", "https://0.0.0.0"] {
         assert!(guard.check(url).await.is_err(), "{url}");
     }
+}
+
+/// May be led home.
+fn home() -> Http {
+    Http::new(Manners {
+        private_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Manners::default()
+    })
 }

@@ -1,0 +1,144 @@
+//! What a hook's answer means, whichever hook it is.
+
+use anyhow::anyhow;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use super::media_type;
+use crate::error::{Code, Error, bad_request, failed, said_by_hook, unprocessable};
+use crate::outside::client::read_at_most;
+
+/// The longest answer, in bytes.
+pub(super) const MAX_ANSWER: usize = 200 * 1024;
+
+/// What is to be done with an answer.
+pub(super) enum Answer {
+    /// It has these members.
+    Said(Map<String, Value>),
+    /// The hook asks to be asked again.
+    Later,
+}
+
+/// Why there is no answer.
+pub(super) enum Unread {
+    /// The caller is told so.
+    Refused(Error),
+    /// It breaks off.
+    Broken(anyhow::Error),
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Reads an answer as far as `deadline` allows.
+pub(super) async fn read(response: Response, deadline: Instant) -> Result<Answer, Unread> {
+    let why = || anyhow!("the hook answered {}", response.status());
+    match response.status() {
+        StatusCode::NO_CONTENT => return Ok(Answer::Said(Map::new())),
+        StatusCode::OK | StatusCode::ACCEPTED => {}
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            let asks_again = response
+                .headers()
+                .get(RETRY_AFTER)
+                .is_some_and(|value| !value.is_empty());
+            return if asks_again {
+                Ok(Answer::Later)
+            } else {
+                Err(unavailable().into())
+            };
+        }
+        StatusCode::BAD_REQUEST => {
+            return Err(failed("Invalid payload sent to hook", why()).into());
+        }
+        StatusCode::UNAUTHORIZED => {
+            return Err(failed("Hook requires authorization token", why()).into());
+        }
+        status => {
+            let message = format!(
+                "Unexpected status code returned from hook: {}",
+                status.as_u16()
+            );
+            return Err(failed(message, why()).into());
+        }
+    }
+    check_content_type(&response)?;
+    let body = match timeout_at(deadline, read_at_most(response, MAX_ANSWER)).await {
+        Err(_) => return Err(Unread::Broken(anyhow!("the answer takes too long"))),
+        Ok(Err(error)) => return Err(Unread::Broken(error.without_url().into())),
+        Ok(Ok(body)) => body,
+    };
+    let body = body.ok_or_else(|| {
+        unprocessable(
+            Code::HookPayloadOverSizeLimit,
+            format!("Payload size exceeded size limit of {MAX_ANSWER} bytes"),
+        )
+    })?;
+    Ok(Answer::Said(members(&body)?))
+}
+
+pub(super) fn unavailable() -> Error {
+    failed(
+        "Service currently unavailable due to hook",
+        anyhow!("the hook has no time"),
+    )
+}
+
+fn check_content_type(response: &Response) -> Result<(), Error> {
+    let invalid = |message: String| bad_request(Code::HookPayloadInvalidContentType, message);
+    let header = response.headers().get(CONTENT_TYPE);
+    let header = header.map_or("".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+    if header.is_empty() {
+        return Err(invalid(
+            "Invalid Content-Type: Missing Content-Type header".into(),
+        ));
+    }
+    match media_type::parse(&header) {
+        Err(fault) => Err(invalid(format!("Invalid Content-Type header: {fault}"))),
+        Ok(media_type) if media_type != "application/json" => Err(invalid(format!(
+            "Invalid JSON response. Received content-type: {header}"
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The members of an answer. An `error` with a message refuses, with the hook's own status and words.
+fn members(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    #[derive(Deserialize)]
+    struct Failing {
+        error: Option<Said>,
+    }
+
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(default)]
+        http_code: Option<i64>,
+        #[serde(default)]
+        message: Option<String>,
+    }
+
+    // Where a member is of another type, GoTrue sees no error at all.
+    let failing = serde_json::from_slice::<Failing>(body).ok();
+    if let Some(said) = failing.and_then(|failing| failing.error)
+        && let Some(message) = said.message.filter(|message| !message.is_empty())
+    {
+        let status = said
+            .http_code
+            .and_then(|code| u16::try_from(code).ok())
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            // What is no final status cannot be answered with.
+            .filter(|status| !status.is_informational())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return Err(said_by_hook(status, message));
+    }
+    let output = serde_json::from_slice::<Option<Map<String, Value>>>(body);
+    output
+        .map(Option::unwrap_or_default)
+        .map_err(|error| failed("Error unmarshaling JSON output.", error))
+}
