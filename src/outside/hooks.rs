@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use reqwest::Response;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Map, Value};

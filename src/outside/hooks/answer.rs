@@ -1,9 +1,9 @@
 //! What a hook's answer means, whichever hook it is.
 
 use anyhow::anyhow;
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Response;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
