@@ -2,6 +2,7 @@
 //!
 //! What they do stands in `tests/clients/*.test.mjs`.
 
+mod browser;
 mod dev;
 
 use std::fs;
