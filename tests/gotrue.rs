@@ -7,4 +7,5 @@ mod races;
 mod refresh;
 mod roundtrips;
 mod sealed;
+mod slow_provider;
 mod triggers;

@@ -4,6 +4,7 @@ pub mod app;
 pub mod clock;
 pub mod database;
 pub mod outbox;
+pub mod provider;
 pub mod redact;
 pub mod reply;
 pub mod routes;

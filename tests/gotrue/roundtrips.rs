@@ -2,9 +2,11 @@
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use truegate::config::Config;
 
 use crate::support::app::{Caller, PASSWORD, TestApp};
 use crate::support::database::Database;
+use crate::support::provider::{Detour, Provider};
 use crate::support::wire::Wire;
 
 /// Requests until each connection has prepared what it needs.
@@ -14,13 +16,21 @@ const COUNTED: usize = 5;
 
 /// An app whose pool talks to Postgres by a wire: one connection, so that all statements are warm.
 async fn wired(refresh_token_version: u32) -> (TestApp, Wire) {
+    wired_with(|config| {
+        config.security.refresh_token_algorithm_version = refresh_token_version;
+    })
+    .await
+}
+
+/// The same with other settings.
+async fn wired_with(change: impl FnOnce(&mut Config)) -> (TestApp, Wire) {
     let wire = Wire::to(&Database::server()).await;
     let app = TestApp::with(|config| {
         let url = secrecy::ExposeSecret::expose_secret(&config.db.database_url);
         config.db.database_url = SecretString::from(wire.url(url));
         config.db.max_pool_size = 1;
         config.truegate.batch = true;
-        config.security.refresh_token_algorithm_version = refresh_token_version;
+        change(config);
     })
     .await;
     (app, wire)
@@ -166,4 +176,36 @@ async fn what_stands_in_memory_is_no_round_trip() {
         let trips = most(&wire, async || drop(app.visitor().get(path).await.ok())).await;
         assert_eq!(trips, 0, "{path}");
     }
+}
+
+#[tokio::test]
+async fn to_set_out_for_a_provider_is_one_round_trip() {
+    let provider = Provider::start().await;
+    let (app, wire) = wired_with(|config| provider.configure(config)).await;
+    let trips = most(&wire, async || drop(Detour::begin(&app, "").await)).await;
+    assert_eq!(trips, 1);
+}
+
+#[tokio::test]
+async fn to_come_back_from_a_provider_is_at_most_five_round_trips() {
+    let provider = Provider::start().await;
+    let (app, wire) = wired_with(|config| provider.configure(config)).await;
+    let come_back = async |newcomers: &str| {
+        let mut people = 0;
+        let mut detours = Vec::new();
+        for _ in 0..WARM_UP + COUNTED {
+            detours.push(Detour::begin(&app, "").await);
+        }
+        most(&wire, async || {
+            if !newcomers.is_empty() {
+                people += 1;
+                let login = format!("{newcomers}{people}");
+                provider.is_signed_in(&login, &format!("{login}@example.com"), true);
+            }
+            app.came_back(&detours.pop().unwrap().end(&app).await);
+        })
+        .await
+    };
+    let trips = (come_back("newcomer").await, come_back("").await);
+    assert!(trips.0 <= 5 && trips.1 <= 5, "new and known: {trips:?}");
 }
