@@ -3,6 +3,7 @@
 mod admin_list;
 mod attacks;
 mod hostile;
+mod hostile_providers;
 mod races;
 mod refresh;
 mod roundtrips;

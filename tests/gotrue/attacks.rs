@@ -4,4 +4,5 @@ mod anonymous;
 mod links;
 mod passwords;
 mod perimeter;
+mod providers;
 mod sessions;
