@@ -168,22 +168,6 @@ fn nobodies() -> Vec<(&'static str, Answer)> {
             "an address in an object",
             with("email", json!({"address": "ann@example.com"})),
         ),
-        (
-            "attack 35: verified by a text",
-            with("email_verified", json!("true")),
-        ),
-        (
-            "attack 35: verified by another text",
-            with("email_verified", json!("false")),
-        ),
-        (
-            "attack 35: verified by a number",
-            with("email_verified", json!(1)),
-        ),
-        (
-            "attack 35: verified by a list",
-            with("email_verified", json!([true])),
-        ),
     ]
 }
 
