@@ -17,6 +17,7 @@ use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
 use crate::crypto::sealed::Vault;
 use crate::db::Pool;
+use crate::outside::oidc::Oidc;
 use crate::outside::templates::Templates;
 use crate::outside::{Http, Manners};
 use crate::web::limits::Limits;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub mailer: Mailer,
     /// The one outgoing HTTP client.
     pub http: Http,
+    /// What OpenID Connect issuers publish.
+    pub oidc: Oidc,
     /// How many users lists have, where they are many.
     pub totals: Totals,
     /// Limiters per client, and of the whole process.
@@ -99,6 +102,7 @@ impl App {
             hasher,
             vault,
             totals: Totals::default(),
+            oidc: Oidc::new(config.external.oidc_provider_cache_ttl),
             templates: Templates::new(&config, http.clone()),
             limits: Limits::new(&config, clock.now()),
             keys,

@@ -6,6 +6,7 @@ pub mod email_validation;
 pub mod guard;
 pub mod hooks;
 pub mod mail;
+pub mod oidc;
 pub mod providers;
 pub mod pwned;
 pub mod templates;

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod clock;
 pub mod database;
+pub mod issuers;
 pub mod outbox;
 pub mod provider;
 pub mod redact;

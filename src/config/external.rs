@@ -24,6 +24,12 @@ settings! {
         flow_state_expiry_duration: Duration = "300s",
         /// Where browsers go after a provider, instead of the target they asked for.
         redirect_url("GOTRUE_EXTERNAL_REDIRECTURL"): Option<String> = "",
+        /// Issuers whose ID tokens sign in, whatever client they are for; safer: a provider of its own.
+        allowed_id_token_issuers: Vec<String> = "",
+        /// Our app's bundle id, an audience of Apple's ID tokens.
+        ios_bundle_id: Option<String> = "",
+        /// How long what OpenID Connect issuers publish is good.
+        oidc_provider_cache_ttl: Duration = "1h",
     } and {
         /// The OAuth providers, by name.
         providers: BTreeMap<&'static str, Provider>,

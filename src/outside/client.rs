@@ -1,6 +1,7 @@
 //! The one outgoing HTTP client, and its guarded twin for URLs that others wrote: timeouts, no redirects, and the
 //! house's own TLS stack.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Manners {
     pub private_networks: Vec<IpNet>,
     /// Who may vouch for a server besides the usual ones.
     pub authorities: Vec<CertificateDer<'static>>,
+    /// Names that lead elsewhere than in all the world: so a test plays whom all the world knows.
+    pub names: Vec<(&'static str, SocketAddr)>,
 }
 
 impl Default for Manners {
@@ -31,6 +34,7 @@ impl Default for Manners {
             timeout: Duration::from_secs(10),
             private_networks: Vec::new(),
             authorities: Vec::new(),
+            names: Vec::new(),
         }
     }
 }
@@ -129,7 +133,13 @@ fn made(
 }
 
 fn builder(manners: &Manners) -> anyhow::Result<reqwest::ClientBuilder> {
-    Ok(reqwest::Client::builder()
+    let builder = manners
+        .names
+        .iter()
+        .fold(reqwest::Client::builder(), |builder, (name, address)| {
+            builder.resolve(name, *address)
+        });
+    Ok(builder
         .tls_backend_preconfigured(tls(&manners.authorities)?)
         .user_agent(concat!("Truegate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())

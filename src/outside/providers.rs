@@ -24,7 +24,7 @@ mod profile;
 mod visit;
 
 pub use exchange::Tokens;
-pub use profile::{Claims, Email, Profile};
+pub use profile::{Audience, Claims, Email, Profile};
 pub use visit::Visit;
 
 /// What is fixed about a provider.

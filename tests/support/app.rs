@@ -82,11 +82,16 @@ impl TestApp {
 
     /// With other settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::reaching(Http::default(), change).await
+    }
+
+    /// With other settings, in another world.
+    pub async fn reaching(http: Http, change: impl FnOnce(&mut Config)) -> Self {
         let database = Database::new().await;
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config(settings.into(), &database.url).unwrap();
         change(&mut config);
-        let started = Self::start(config, &database, Http::default()).await;
+        let started = Self::start(config, &database, http).await;
         let mut started = started.unwrap();
         started.database = Some(database);
         started
