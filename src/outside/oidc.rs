@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
+use crate::outside::Http;
 
 mod discovery;
 mod id_token;
@@ -60,7 +61,7 @@ pub struct Issuer {
     /// Its endpoints.
     pub discovery: Arc<Discovery>,
     published: Arc<Published>,
-    http: reqwest::Client,
+    http: Http,
     ttl: TimeDelta,
     now: Timestamp,
 }
@@ -76,19 +77,14 @@ impl Oidc {
     }
 
     /// An issuer by its URL, which is compared to the letter. `http` decides where it may be.
-    pub async fn issuer(
-        &self,
-        http: &reqwest::Client,
-        url: &str,
-        now: Timestamp,
-    ) -> anyhow::Result<Issuer> {
+    pub async fn issuer(&self, http: &Http, url: &str, now: Timestamp) -> anyhow::Result<Issuer> {
         self.issuer_at(http, url, &Discovery::url(url), now).await
     }
 
     /// The same for an issuer whose document is elsewhere.
     pub async fn issuer_at(
         &self,
-        http: &reqwest::Client,
+        http: &Http,
         url: &str,
         discovery_url: &str,
         now: Timestamp,

@@ -61,10 +61,7 @@ impl Verifier {
     }
 
     async fn verify_as(&self, issuer: &str, token: &str) -> anyhow::Result<IdToken> {
-        let issuer = self
-            .oidc
-            .issuer(self.http.client()?, issuer, self.now)
-            .await?;
+        let issuer = self.oidc.issuer(&self.http, issuer, self.now).await?;
         issuer.verify(token).await
     }
 
@@ -148,7 +145,7 @@ async fn an_issuer_that_was_away_is_asked_again() {
 #[tokio::test]
 async fn callers_choose_tenants_but_not_how_many_are_remembered() {
     let verifier = Verifier::new().await;
-    let http = verifier.http.client().unwrap();
+    let http = &verifier.http;
     let tenant = |number| format!("https://login.microsoftonline.com/t-{number}/v2.0");
     let ask = async |number| {
         // Google is in use all the time.
@@ -176,7 +173,7 @@ async fn callers_choose_tenants_but_not_how_many_are_remembered() {
 async fn made_up_tenants_take_no_place() {
     let verifier = Verifier::new().await;
     verifier.verify(&verifier.token()).await.unwrap();
-    let http = verifier.http.client().unwrap();
+    let http = &verifier.http;
     for number in 0..300 {
         let issuer = format!("https://login.microsoftonline.com/made-up-{number}/v2.0");
         assert!(
@@ -206,7 +203,7 @@ async fn what_one_address_says_of_an_issuer_is_not_for_who_asks_another() {
     verifier.issuers.publish(elsewhere, document);
     verifier.issuers.rotate("https://evil.example.com", &forger);
     let forged = forger.sign(&verifier.claims(), verifier.now);
-    let http = verifier.http.client().unwrap();
+    let http = &verifier.http;
     let issuer = verifier
         .oidc
         .issuer_at(http, ISSUER, elsewhere, verifier.now)

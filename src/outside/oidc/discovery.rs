@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, ensure};
 use jsonwebtoken::Algorithm;
+use reqwest::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::issuers;
-use crate::outside;
+use crate::outside::{self, Http};
 
 /// The provider metadata that we use.
 #[derive(Debug, Deserialize)]
@@ -28,11 +29,7 @@ impl Discovery {
     }
 
     /// Reads the document of this issuer; that of another one is an error.
-    pub(super) async fn fetch(
-        http: &reqwest::Client,
-        url: &str,
-        issuer: &str,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn fetch(http: &Http, url: &str, issuer: &str) -> anyhow::Result<Self> {
         let document: Self = document(http, url)
             .await
             .with_context(|| format!("the discovery document of {issuer}"))?;
@@ -114,13 +111,11 @@ pub(super) fn asymmetric(name: &str) -> Option<Algorithm> {
 }
 
 /// A JSON document that anybody may read.
-pub(super) async fn document<T: DeserializeOwned>(
-    http: &reqwest::Client,
-    url: &str,
-) -> anyhow::Result<T> {
-    let response = http.get(url).send().await?;
+pub(super) async fn document<T: DeserializeOwned>(http: &Http, url: &str) -> anyhow::Result<T> {
+    let request = Request::new(Method::GET, url.parse()?);
+    let response = http.send(request).await?;
     let status = response.status();
-    ensure!(status == http::StatusCode::OK, "the answer is {status}");
+    ensure!(status == StatusCode::OK, "the answer is {status}");
     let body = outside::read(response).await?;
     serde_json::from_slice(&body).context("it is not what it should be")
 }

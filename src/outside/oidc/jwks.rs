@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::discovery::{asymmetric, document};
+use crate::outside::Http;
 
 /// An issuer's public keys.
 pub(super) struct Jwks(Vec<Key>);
@@ -24,7 +25,7 @@ struct Document {
 
 impl Jwks {
     /// Reads them.
-    pub(super) async fn fetch(http: &reqwest::Client, url: &str) -> anyhow::Result<Self> {
+    pub(super) async fn fetch(http: &Http, url: &str) -> anyhow::Result<Self> {
         let Document { keys } = document(http, url).await?;
         Ok(Self(keys.iter().filter_map(Key::parse).collect()))
     }
