@@ -90,7 +90,7 @@ async fn attack_30_another_issuer() {
         let error = verifier
             .is_refused(&verifier.key.sign(&claims, verifier.now))
             .await;
-        assert!(error.contains("says that it is of"), "{error}");
+        assert!(error.contains("says it is of"), "{error}");
     }
     // Google and Apple go by two names each, nobody else does.
     for (issuer, iss, counts) in [
