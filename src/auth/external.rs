@@ -15,8 +15,9 @@ use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
 mod decision;
+mod settle;
 
-use account::{Errand, Way};
+use settle::{Errand, Way, settle};
 
 /// Somebody sets out for a provider.
 #[derive(Debug, Default)]
@@ -196,7 +197,7 @@ pub async fn arrive(
         detour,
         tokens: &tokens,
     };
-    account::settle(app, client, &person, errand, Some(&way)).await
+    settle(app, client, &person, errand, Some(&way)).await
 }
 
 /// Signs in a person whom a provider has identified in another way than by a detour; `link_to` is the user whose
@@ -211,7 +212,7 @@ pub async fn sign_in(
 ) -> Result<Grant> {
     let person = Person::new(provider, profile, email_optional)?;
     let errand = link_to.map_or(Errand::SignIn, Errand::LinkTo);
-    match account::settle(app, client, &person, errand, None).await? {
+    match settle(app, client, &person, errand, None).await? {
         Arrived::In(grant) => Ok(*grant),
         Arrived::Code(_) => Err(already_used()),
     }

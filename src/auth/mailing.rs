@@ -103,6 +103,11 @@ pub async fn prepare(app: &App, purpose: Purpose, recipient: &str) -> Result<Sta
     Ok(stationery(app, purpose.kind()).await)
 }
 
+/// The same for a mail that may come to be sent, to whom is not known yet.
+pub async fn prepare_unaddressed(app: &App, purpose: Purpose) -> Stationery {
+    stationery(app, purpose.kind()).await
+}
+
 /// The same for the mails of an e-mail change.
 pub async fn prepare_email_change(app: &App, recipient: &str) -> Result<Stationery> {
     address::check_deliverable(app, recipient).await?;

@@ -7,10 +7,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
+use truegate::config::Config;
 use truegate::db::indexes;
 use url::Url;
 
 use crate::support::app::{Caller, PASSWORD, TestApp};
+use crate::support::provider::{Detour, Provider};
 use crate::support::reply::Reply;
 
 /// Rows enough for an index to be worth it, in each table that grows with users.
@@ -49,7 +51,12 @@ const SCANNED: [(&str, &str); 2] = [
 
 /// An app with one connection, many users, and the indexes for lists.
 async fn app(refresh_token_version: u32) -> TestApp {
+    app_with(refresh_token_version, |_| {}).await
+}
+
+async fn app_with(refresh_token_version: u32, change: impl FnOnce(&mut Config)) -> TestApp {
     let app = TestApp::with(|config| {
+        change(config);
         config.db.max_pool_size = 1;
         config.experimental.cursor_pagination_enabled = true;
         config.external.phone_enabled = true;
@@ -221,6 +228,53 @@ async fn people_come_and_prove_who_they_are_by_indexes() {
     ada.put("/user", json!({"password": "another-horse-2"}))
         .await
         .ok();
+    assert_indexed(&app).await;
+}
+
+#[tokio::test]
+async fn people_come_from_providers_by_indexes() {
+    let provider = Provider::start().await;
+    let app = app_with(2, |config| {
+        config.security.manual_linking_enabled = true;
+        provider.configure(config);
+    })
+    .await;
+    // Nobody yet, somebody known, somebody by address, somebody with a code.
+    for (sub, email) in [
+        ("ada", "ada@example.com"),
+        ("ada", "ada@example.com"),
+        ("alan", "user7@example.org"),
+    ] {
+        provider.is_signed_in(sub, email, true);
+        app.came_back(&Detour::make(&app).await);
+    }
+    let verifier = "a".repeat(43);
+    let pkce = format!("&code_challenge={verifier}&code_challenge_method=plain");
+    let reply = Detour::begin(&app, &pkce).await.end(&app).await;
+    let code = parameter(reply.header("location").unwrap(), "code");
+    let exchange = json!({"auth_code": code, "code_verifier": verifier});
+    app.visitor()
+        .post("/token?grant_type=pkce", exchange)
+        .await
+        .ok();
+    // Not vouched for; invited; added to an account and taken away again.
+    provider.is_signed_in("grace", "grace@example.com", false);
+    Detour::make(&app).await;
+    app.outbox.take_one();
+    let invitation = json!({"email": "edsger@example.com"});
+    app.admin().post("/invite", invitation).await.ok();
+    let token = parameter(&app.outbox.take_one().link(), "token");
+    provider.is_signed_in("edsger", "edsger@example.com", true);
+    let detour = Detour::begin(&app, &format!("&invite_token={token}")).await;
+    app.came_back(&detour.end(&app).await);
+    let alice = app.user("alice@example.com").await;
+    provider.is_signed_in("alice", "other@example.com", true);
+    let path = "/user/identities/authorize?provider=keycloak";
+    let detour = Detour::of(&alice.get(path).await);
+    let alice = app.came_back(&detour.end(&app).await);
+    let identity = &alice.get("/user").await.ok()["identities"][1]["identity_id"];
+    let path = format!("/user/identities/{}", identity.as_str().unwrap());
+    alice.call("DELETE", &path, None).await.ok();
     assert_indexed(&app).await;
 }
 

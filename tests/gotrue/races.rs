@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use truegate::error::Code;
 
 use crate::support::app::{Caller, PASSWORD, TestApp};
+use crate::support::provider::{Detour, Provider};
 use crate::support::reply::Reply;
 
 /// How often a race of two is run.
@@ -211,5 +212,52 @@ async fn sign_ins_at_once_with_an_old_hash_all_succeed() {
         for reply in join_all(sign_ins).await {
             reply.ok();
         }
+    }
+}
+
+/// Somebody comes back from a provider many times at once: it is one account, with one identity.
+async fn come_back_at_once(app: &TestApp, times: usize) -> Vec<Caller> {
+    let mut detours = Vec::new();
+    for _ in 0..times {
+        detours.push(Detour::begin(app, "").await);
+    }
+    let replies = join_all(detours.iter().map(|detour| detour.end(app))).await;
+    let callers: Vec<Caller> = replies.iter().map(|reply| app.came_back(reply)).collect();
+    assert!(callers.iter().all(|caller| caller.id == callers[0].id));
+    callers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_from_a_provider_many_times_at_once_is_one() {
+    let provider = Provider::start().await;
+    let app = provider.app().await;
+    for round in 0..5 {
+        let email = format!("newcomer{round}@example.com");
+        provider.is_signed_in(&email, &email, true);
+        come_back_at_once(&app, 20).await;
+        let of_provider = "SELECT count(*) FROM auth.identities WHERE provider = 'keycloak'";
+        assert_eq!(count(&app, of_provider).await, round + 1);
+        assert_eq!(
+            count(&app, "SELECT count(*) FROM auth.users").await,
+            round + 1
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_up_and_comes_from_a_provider_at_once_is_one() {
+    let provider = Provider::start().await;
+    let app = provider.app().await;
+    for round in 0..ROUNDS {
+        let email = format!("newcomer{round}@example.com");
+        provider.is_signed_in(&email, &email, true);
+        let detour = Detour::begin(&app, "").await;
+        let visitor = app.visitor();
+        let account = json!({"email": email, "password": PASSWORD});
+        let (reply, _) = join(detour.end(&app), visitor.post("/signup", account)).await;
+        let caller = app.came_back(&reply);
+        assert_eq!(caller.get("/user").await.ok()["email"], email.as_str());
+        let users = format!("SELECT count(*) FROM auth.users WHERE email = '{email}'");
+        assert_eq!(count(&app, &users).await, 1);
     }
 }

@@ -4,7 +4,8 @@ use futures_util::future::join;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Account, Act, unverified};
+use super::{Act, unverified};
+use crate::auth::external::account::Account;
 use crate::auth::{EMAIL_TAKEN, link, mailing};
 use crate::error::{Code, Context, Result, bad_request, forbidden, unprocessable};
 use crate::models::user::User;

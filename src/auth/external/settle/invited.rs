@@ -1,6 +1,7 @@
 //! Accepting an invitation by signing in at a provider.
 
-use super::{Account, Act};
+use super::Act;
+use crate::auth::external::account::Account;
 use crate::auth::grant::provider_trait;
 use crate::crypto::otp;
 use crate::error::{Code, Context, Result, forbidden, not_found};
