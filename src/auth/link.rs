@@ -28,6 +28,22 @@ pub fn check_enabled(app: &App) -> Result<()> {
     ))
 }
 
+/// Refuses to add an identity to an account whose owner has not signed in lately, where that is asked for: whoever
+/// finds a session open must not be able to come back by an identity of their own.
+pub fn check_fresh(app: &App, bearer: &Bearer) -> Result<()> {
+    let Some(age) = app.config.truegate.linking_session_age else {
+        return Ok(());
+    };
+    let began = bearer.session.as_ref().map(|session| session.created_at);
+    if began.is_some_and(|began| app.clock.now() <= began + age) {
+        return Ok(());
+    }
+    Err(forbidden(
+        Code::ReauthenticationNeeded,
+        "Linking an identity requires a recent sign-in",
+    ))
+}
+
 /// Takes one of at least two identities away from the caller's account.
 pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &str) -> Result<()> {
     let Ok(identity_id) = Uuid::try_parse(identity_id) else {

@@ -40,6 +40,8 @@ settings! {
         mail_max_attempts: u32 = "10",
         /// Certificates (PEM) that are trusted for the relay besides the usual ones.
         smtp_ca_file: Option<PathBuf> = "",
+        /// How long after signing in a user may add an identity to the account; empty: as long as the session lives.
+        linking_session_age: Option<Duration> = "",
         /// Networks of one's own that custom providers may be in, such as 10.1.0.0/16.
         private_networks: Vec<IpNet> = "",
         /// Swagger UI at /swagger.

@@ -78,6 +78,7 @@ pub async fn link_identity(
     visitor: Visitor,
 ) -> Result<Response> {
     link::check_enabled(&app)?;
+    link::check_fresh(&app, &bearer)?;
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
     let address = authorize::address(&app, &visitor, &query, Some(bearer.user.id)).await?;
     if query.get("skip_http_redirect") == "true" {

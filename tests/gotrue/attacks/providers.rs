@@ -1,5 +1,6 @@
-//! Providers and what comes back from them: attacks 29, 35, 36, 72 and 79.
+//! Providers and what comes back from them: attacks 29, 34, 35, 36, 72 and 79.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use truegate::error::Code;
 
@@ -363,4 +364,33 @@ async fn attack_079_no_claim_of_a_provider_is_a_privilege() {
         OR phone IS NOT NULL OR coalesce(encrypted_password, '') <> '' OR email_confirmed_at < '2000-01-01'";
     assert_eq!(count(&app, privileged).await, 0);
     eve.get("/admin/users").await.refused(403, Code::NotAdmin);
+}
+
+#[tokio::test]
+async fn attack_034_an_old_session_adds_no_identity_where_settings_say_so() {
+    let provider = Provider::start().await;
+    let link = "/user/identities/authorize?provider=keycloak";
+    for age in [None, Some(TimeDelta::minutes(10))] {
+        let app = provider
+            .app_with(|config| {
+                config.security.manual_linking_enabled = true;
+                config.truegate.linking_session_age = age.map(|age| age.to_std().unwrap());
+            })
+            .await;
+        let alice = app.user("alice@example.com").await;
+        assert_eq!(alice.get(link).await.status, 302);
+        app.clock.advance(TimeDelta::minutes(11));
+        let reply = alice.get(link).await;
+        if age.is_none() {
+            assert_eq!(reply.status, 302);
+        } else {
+            reply.refused(403, Code::ReauthenticationNeeded);
+            // A refresh is no sign-in.
+            let refresh = json!({"refresh_token": alice.refresh_token});
+            let refreshed = alice.post("/token?grant_type=refresh_token", refresh).await;
+            let alice = app.granted(&refreshed.ok());
+            let reply = alice.get(link).await;
+            reply.refused(403, Code::ReauthenticationNeeded);
+        }
+    }
 }
