@@ -1,6 +1,9 @@
 //! Providers that answer what no provider should: a clear refusal, nothing half-written, nothing left behind.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use truegate::outside::{Http, Manners};
 
 use crate::support::app::TestApp;
 use crate::support::provider::{
@@ -232,4 +235,26 @@ async fn a_provider_that_is_away_is_a_refusal() {
     drop(provider);
     is_a_refusal("away", &detour.end(&app).await);
     assert_eq!(written(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_never_ends_its_answer_is_given_up() {
+    let provider = Provider::start().await;
+    let http = Http::new(Manners {
+        timeout: Duration::from_millis(200),
+        ..Manners::default()
+    });
+    let app = TestApp::reaching(http, |config| provider.configure(config)).await;
+    for endpoint in [TOKEN, USERINFO] {
+        // Before it has begun, in the head, and in the body.
+        for said in [0, 10, 110] {
+            provider.gives_tokens();
+            provider.is_signed_in("ann", "ann@example.com", true);
+            provider.falls_silent_after(said, endpoint);
+            let what = format!("{endpoint} after {said} bytes");
+            is_a_refusal(&what, &Detour::make(&app).await);
+            assert_eq!(written(&app).await, 0, "{what}");
+            provider.is_alone().await;
+        }
+    }
 }

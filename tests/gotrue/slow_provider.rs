@@ -13,7 +13,7 @@ async fn delays_nobody(endpoint: &'static str, earlier_requests: usize) {
     let app = app.await;
     let bob = app.user("bob@example.com").await;
     let detour = Detour::begin(&app, "").await;
-    provider.falls_silent(endpoint);
+    provider.falls_silent_after(0, endpoint);
 
     let others = async {
         provider.was_asked(earlier_requests + 1).await;

@@ -34,8 +34,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, and then the others again and again, as long as somebody reads.
     Endless(Vec<u8>, Vec<u8>),
-    /// Nothing until [`Provider::speak`], then these bytes.
-    Silence(Vec<u8>),
+    /// These bytes, then nothing until [`Provider::speak`], then the others.
+    Silence(Vec<u8>, Vec<u8>),
 }
 
 impl Answer {
@@ -156,11 +156,13 @@ impl Provider {
         self.answers(USERINFO, Answer::json(&person));
     }
 
-    /// From now on an endpoint says what it does only after [`Self::speak`].
-    pub fn falls_silent(&self, endpoint: &'static str) {
+    /// From now on an endpoint falls silent after this many bytes of what it says, until [`Self::speak`].
+    pub fn falls_silent_after(&self, bytes: usize, endpoint: &'static str) {
         let mut answers = self.shared.answers.lock().unwrap();
-        if let Some(Answer::Bytes(bytes)) = answers.get(endpoint).cloned() {
-            answers.insert(endpoint, Answer::Silence(bytes));
+        if let Some(Answer::Bytes(said)) = answers.get(endpoint) {
+            let (said, rest) = said.split_at(bytes);
+            let answer = Answer::Silence(said.to_vec(), rest.to_vec());
+            answers.insert(endpoint, answer);
         }
     }
 
@@ -205,7 +207,8 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
                 stream.write_all(&more).await?;
             }
         }
-        Answer::Silence(bytes) => {
+        Answer::Silence(said, rest) => {
+            stream.write_all(&said).await?;
             let mut speaking = shared.speaking.subscribe();
             let spoke = tokio::select! {
                 spoke = speaking.wait_for(|speaking| *speaking) => spoke.is_ok(),
@@ -213,7 +216,7 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
                 _ = stream.read_u8() => false,
             };
             if spoke {
-                stream.write_all(&bytes).await?;
+                stream.write_all(&rest).await?;
             }
         }
     }
