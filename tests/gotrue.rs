@@ -4,6 +4,7 @@ mod admin_list;
 mod attacks;
 mod hostile;
 mod hostile_providers;
+mod identities;
 mod oidc;
 mod races;
 mod refresh;
