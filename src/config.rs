@@ -7,6 +7,7 @@
 mod api;
 mod audit_log;
 mod cors;
+mod custom_oauth;
 mod database;
 mod db_encryption;
 mod dotenv;
@@ -40,6 +41,7 @@ mod tests;
 pub use api::Api;
 pub use audit_log::AuditLog;
 pub use cors::Cors;
+pub use custom_oauth::CustomOauth;
 pub use database::Database;
 pub use db_encryption::DbEncryption;
 pub use environment::{Environment, Sources};
@@ -79,6 +81,7 @@ pub struct Config {
     pub api: Api,
     pub audit_log: AuditLog,
     pub cors: Cors,
+    pub custom_oauth: CustomOauth,
     pub db: Database,
     pub db_encryption: DbEncryption,
     pub experimental: Experimental,
@@ -150,6 +153,7 @@ impl Config {
             api: section(environment, report)?,
             audit_log: section(environment, report)?,
             cors: section(environment, report)?,
+            custom_oauth: section(environment, report)?,
             db: section(environment, report)?,
             db_encryption: section(environment, report)?,
             experimental: section(environment, report)?,
@@ -220,6 +224,7 @@ fn definitions() -> Vec<Definition> {
         DbEncryption::definition(),
         RateLimits::definition(),
         External::definition(),
+        CustomOauth::definition(),
         Sms::definition(),
         hooks::send_sms(),
         Cors::definition(),

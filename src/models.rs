@@ -5,6 +5,7 @@
 
 pub mod amr_claim;
 pub mod audit_log_entry;
+pub mod custom_provider;
 pub mod factor;
 pub mod flow_state;
 pub mod identity;

@@ -2,6 +2,7 @@
 
 pub mod captcha;
 mod client;
+pub mod discovery;
 pub mod email_validation;
 pub mod guard;
 pub mod hooks;

@@ -2,6 +2,7 @@
 
 mod admin_list;
 mod attacks;
+mod custom_providers;
 mod hostile;
 mod hostile_providers;
 mod identities;

@@ -1,6 +1,7 @@
 //! What administrators do with accounts.
 
 pub mod cli;
+pub mod custom_providers;
 pub mod factors;
 pub mod list;
 pub mod totals;

@@ -125,11 +125,6 @@ const FEATURES: &[Feature] = &[
         ],
     },
     Feature {
-        what: "custom providers are not served",
-        switches: &["CUSTOM_OAUTH_ENABLED"],
-        others: &["CUSTOM_OAUTH_MAX_PROVIDERS", "CUSTOM_OAUTH_EXTERNAL_URL"],
-    },
-    Feature {
         what: "signing in by wallet is not served",
         switches: &[
             "EXTERNAL_WEB3_SOLANA_ENABLED",

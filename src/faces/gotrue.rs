@@ -105,8 +105,32 @@ fn admin_routes(app: &App) -> Router<App> {
             get(admin::users::list).post(admin::users::create),
         )
         .merge(subject_routes(app))
+        .merge(custom_provider_routes(app))
         .route("/admin/generate_link", post(admin::generate_link::generate))
         .layer(from_fn_with_state(app.clone(), caller::require_admin))
+}
+
+/// The identity providers that administrators add; nothing of it where they are switched off.
+fn custom_provider_routes(app: &App) -> Router<App> {
+    Router::new()
+        .root(
+            "/admin/custom-providers",
+            get(admin::custom_providers::list).post(admin::custom_providers::create),
+        )
+        .root(
+            "/admin/custom-providers/{identifier}",
+            get(admin::custom_providers::show)
+                .put(admin::custom_providers::update)
+                .delete(admin::custom_providers::delete),
+        )
+        .route(
+            "/admin/custom-providers/{identifier}/{*rest}",
+            any(door::not_found),
+        )
+        .layer(from_fn_with_state(
+            app.clone(),
+            admin::custom_providers::require_enabled,
+        ))
 }
 
 /// What is about one user; whether there is such a user is said first.

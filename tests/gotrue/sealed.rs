@@ -208,3 +208,32 @@ async fn a_key_whose_name_leaves_no_room_for_hashes_is_told_at_the_start() {
     start.insert("TRUEGATE_PASSWORD_HASH".into(), "bcrypt".into());
     TestApp::on(&database, start).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_secret_of_a_custom_provider_is_sealed() {
+    let database = Database::new().await;
+    let app = server(&database, &[("key-1", KEY_1)], true).await;
+    let acme = json!({
+        "provider_type": "oauth2", "identifier": "custom:acme", "name": "Acme", "client_id": "id", "client_secret": "hush",
+        "authorization_url": "https://203.0.113.7/a", "token_url": "https://203.0.113.7/t", "userinfo_url": "https://203.0.113.7/u",
+    });
+    app.admin().post("/admin/custom-providers", acme).await.ok();
+    let rows = database.connect().await;
+    let sealed = async || {
+        let row = "select id::text, client_secret from auth.custom_oauth_providers";
+        let row = rows.query_one(row, &[]).await.unwrap();
+        let (id, secret): (String, String) = (row.get(0), row.get(1));
+        let opened = app.vault.open(id.parse().unwrap(), &secret).unwrap();
+        (
+            secret.starts_with("{\"key_id\":\"key-1\""),
+            opened.into_owned(),
+        )
+    };
+    assert_eq!(sealed().await, (true, "hush".to_owned()));
+    let change = json!({"client_secret": "hush-2"});
+    app.admin()
+        .put("/admin/custom-providers/custom:acme", change)
+        .await
+        .ok();
+    assert_eq!(sealed().await, (true, "hush-2".to_owned()));
+}

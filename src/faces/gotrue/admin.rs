@@ -1,6 +1,7 @@
 //! `/admin`: for holders of an admin token.
 
 pub mod audit;
+pub mod custom_providers;
 pub mod factors;
 pub mod generate_link;
 mod pages;
