@@ -3,6 +3,7 @@
 mod admin_list;
 mod attacks;
 mod custom_providers;
+mod custom_signin;
 mod hostile;
 mod hostile_providers;
 mod identities;

@@ -14,6 +14,7 @@ use crate::models::oauth_client_state::OauthClientState;
 use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
+mod custom;
 mod decision;
 mod settle;
 
@@ -75,7 +76,7 @@ pub(super) struct Person<'a> {
 pub async fn depart(app: &App, client: &Client, departure: Departure<'_>) -> Result<String> {
     let name = departure.provider.to_lowercase();
     let provider = find(app, &name, departure.scopes)
-        .await
+        .await?
         .map_err(|Unsupported(why)| invalid(format!("Unsupported provider: {why}")))?;
     let challenge = Challenge::parse(departure.code_challenge, departure.code_challenge_method);
     let challenge = challenge.map_err(|error| match error {
@@ -172,7 +173,7 @@ pub async fn arrive(
         });
     }
     let name = &detour.provider_type;
-    let provider = find(app, name, "").await.map_err(|Unsupported(why)| {
+    let provider = find(app, name, "").await?.map_err(|Unsupported(why)| {
         bad_request(
             Code::OauthProviderNotSupported,
             format!("Unsupported provider: {why}"),
@@ -219,9 +220,12 @@ pub async fn sign_in(
 }
 
 /// The provider of this name, in lower case.
-async fn find(app: &App, name: &str, scopes: &str) -> Result<Provider, Unsupported> {
-    let now = app.clock.now();
-    Provider::built_in(&app.http, &app.config.external, name, scopes, now).await
+async fn find(app: &App, name: &str, scopes: &str) -> Result<Result<Provider, Unsupported>> {
+    if custom::is_custom(name) {
+        return custom::find(app, name, scopes).await;
+    }
+    let (config, now) = (&app.config.external, app.clock.now());
+    Ok(Provider::built_in(&app.http, config, name, scopes, now).await)
 }
 
 /// Who it is, by the code that the browser brought.

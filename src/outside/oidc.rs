@@ -105,6 +105,16 @@ impl Oidc {
         })
     }
 
+    /// Knows nothing of an issuer any more: it is asked anew, wherever its document is.
+    pub fn forget(&self, url: &str) {
+        let mut issuers = self
+            .0
+            .issuers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        issuers.known.retain(|(issuer, _), _| issuer != url);
+    }
+
     fn published(&self, url: &str, discovery_url: &str) -> Arc<Published> {
         let mut issuers = self
             .0

@@ -18,14 +18,18 @@ use crate::config;
 use crate::outside::Http;
 use crate::urls::query::Pairs;
 
+mod custom;
 mod exchange;
 mod oauth1;
 mod profile;
 mod visit;
 
+pub use custom::{Description, Endpoints};
 pub use exchange::Tokens;
 pub use profile::{Audience, Claims, Email, Profile};
 pub use visit::Visit;
+
+use custom::Custom;
 
 /// What is fixed about a provider.
 pub struct Facts {
@@ -120,11 +124,15 @@ pub struct Provider {
     /// The base URL of its API.
     api: String,
     scopes: Vec<String>,
+    /// Further parameters of the authorization URL; they win over all others.
+    parameters: Vec<(String, String)>,
     pkce: bool,
     email_optional: bool,
     /// When the person came by: signed requests tell the time.
     now: Timestamp,
     http: Http,
+    /// What only custom providers have; they have no file of facts.
+    custom: Option<Custom>,
 }
 
 /// What the browser brings back from a provider.
@@ -210,10 +218,12 @@ impl Provider {
                 .chain(more)
                 .map(str::to_owned)
                 .collect(),
+            parameters: Vec::new(),
             pkce: facts.pkce,
             email_optional: config.email_optional,
             now,
             http: http.clone(),
+            custom: None,
         })
     }
 
@@ -252,7 +262,7 @@ impl Provider {
         let mut request = client
             .authorize_url(|| CsrfToken::new(state.to_owned()))
             .add_scopes(self.scopes.iter().cloned().map(Scope::new));
-        for (name, value) in more {
+        for (name, value) in more.iter().chain(&self.parameters) {
             request = request.add_extra_param(name, value);
         }
         if let Some(verifier) = verifier {
@@ -288,6 +298,10 @@ impl Provider {
 
     /// Who signed in, as the provider says.
     pub async fn profile(&self, tokens: &Tokens) -> anyhow::Result<Profile> {
-        profile_of(&self.name, &Visit::new(self, tokens)).await
+        let visit = Visit::new(self, tokens);
+        match &self.custom {
+            Some(custom) => custom.profile(&visit).await,
+            None => profile_of(&self.name, &visit).await,
+        }
     }
 }

@@ -1,0 +1,128 @@
+//! Finding a custom provider by its identifier, and making it ready for a sign-in (GoTrue's `loadCustomProvider`).
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::auth::admin::custom_providers::PREFIX;
+use crate::error::{Context as _, Result};
+use crate::models::custom_provider::CustomProvider;
+use crate::outside::Http;
+use crate::outside::oidc::Issuer;
+use crate::outside::providers::{Description, Endpoints, Provider, Unsupported};
+
+/// Whether this is the name of a custom provider.
+pub(super) fn is_custom(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// The provider of this identifier, which is ready as soon as its issuer has been asked. `scopes` take the place of
+/// those that are described; blanks separate them.
+pub(super) async fn find(
+    app: &App,
+    identifier: &str,
+    scopes: &str,
+) -> Result<Result<Provider, Unsupported>> {
+    let unsupported = |why: String| Ok(Err(Unsupported(why.into())));
+    if !app.config.custom_oauth.enabled {
+        return unsupported("custom OAuth providers are disabled".to_owned());
+    }
+    let mut conn = app.db.get().await?;
+    let found = CustomProvider::find(&mut conn, identifier).await;
+    drop(conn);
+    let Some(row) = found.public("Error finding custom provider")? else {
+        return unsupported(format!("custom provider {identifier} not found"));
+    };
+    if !row.enabled {
+        return unsupported(format!("custom provider {identifier} is disabled"));
+    }
+    let client_secret = app.vault.open(row.id, &row.client_secret);
+    let client_secret = client_secret.map_err(anyhow::Error::from)?.into_owned();
+
+    let http = app.http.guarded(row.urls());
+    let endpoints = if row.is_oidc() {
+        match issuer(app, &http, &row).await {
+            Ok(issuer) => Endpoints::Oidc(Box::new(issuer)),
+            Err(why) => {
+                let what = "error creating OIDC provider: failed to create OIDC provider";
+                return unsupported(format!("{what}: {why}"));
+            }
+        }
+    } else {
+        let urls = (&row.authorization_url, &row.token_url, &row.userinfo_url);
+        let (Some(authorization_url), Some(token_url), Some(userinfo_url)) = urls else {
+            return unsupported(format!(
+                "OAuth2 provider {identifier} missing required endpoints"
+            ));
+        };
+        Endpoints::Oauth2 {
+            authorization_url: authorization_url.clone(),
+            token_url: token_url.clone(),
+            userinfo_url: userinfo_url.clone(),
+        }
+    };
+    let described = describe(app, row, scopes, client_secret.into(), endpoints);
+    Ok(Ok(Provider::custom(http, described, app.clock.now())?))
+}
+
+/// Asks the issuer for its endpoints, or knows them still. Unlike the endpoints themselves it is never at a private
+/// address, as in GoTrue.
+async fn issuer(app: &App, http: &Http, row: &CustomProvider) -> Result<Issuer, String> {
+    let (Some(url), Some(issuer)) = (row.discovery_url(), &row.issuer) else {
+        return Err(format!("OIDC provider {} missing issuer", row.identifier));
+    };
+    let failed = |why: &str| format!("oidc: discovery request to {url} failed: {why}");
+    let place = url.parse().map_err(|_| failed("400: Invalid URL format"))?;
+    if let Err(refused) = app.http.guard().check_literal(&place) {
+        return Err(failed(&format!("400: {refused}")));
+    }
+    let asked = app
+        .oidc
+        .issuer_at(http, issuer, &url, app.clock.now())
+        .await;
+    // Why is for the operator, and stands in the log: to others it would tell which ports are open where.
+    asked.map_err(|_| failed("500: Failed to fetch URL"))
+}
+
+fn describe(
+    app: &App,
+    row: CustomProvider,
+    scopes: &str,
+    client_secret: SecretString,
+    endpoints: Endpoints,
+) -> Description {
+    let is_oidc = row.is_oidc();
+    let mut scopes: Vec<String> = scopes.split_whitespace().map(str::to_owned).collect();
+    if scopes.is_empty() {
+        scopes = row.scopes;
+    }
+    if is_oidc && !scopes.iter().any(|scope| scope == "openid") {
+        scopes.insert(0, "openid".to_owned());
+    }
+    let config = &app.config;
+    let base = config.custom_oauth.external_url.as_ref();
+    let base = base.unwrap_or(&config.api.external_url).as_str();
+    let texts = object(row.authorization_params).into_iter();
+    let texts = texts.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+    Description {
+        identifier: row.identifier,
+        client_id: row.client_id,
+        client_secret,
+        redirect_uri: format!("{}/callback", base.trim_end_matches('/')),
+        scopes,
+        pkce: row.pkce_enabled,
+        email_optional: row.email_optional,
+        parameters: texts.collect(),
+        endpoints,
+        acceptable_client_ids: row.acceptable_client_ids,
+        attribute_mapping: object(row.attribute_mapping),
+        custom_claims_allowlist: row.custom_claims_allowlist,
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Signing in by custom OpenID Connect providers, which the recordings cannot show: GoTrue asks none on this machine.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+use truegate::error::Code;
+use truegate::outside::{Http, Manners};
+
+use crate::replay::standin::{self, Standin};
+use crate::support::app::TestApp;
+use crate::support::reply::Reply;
+use crate::support::token::Recipe;
+
+const PATH: &str = "/admin/custom-providers";
+
+/// A server that may reach 127.0.0.1, where the provider is, and nothing else that is private.
+struct World {
+    app: TestApp,
+    provider: Standin,
+    /// The provider's address.
+    base: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let provider = Standin::start().await;
+        let variables = provider.variables();
+        let variable = |wanted| {
+            &variables
+                .iter()
+                .find(|(name, _)| *name == wanted)
+                .unwrap()
+                .1
+        };
+        let authority = CertificateDer::from_pem_file(variable("standin_ca")).unwrap();
+        let http = Http::new(Manners {
+            authorities: vec![authority],
+            private_networks: vec!["127.0.0.1/32".parse().unwrap()],
+            ..Manners::default()
+        });
+        let app = TestApp::reaching(http, |_| {}).await;
+        let base = variable("standin_tls").clone();
+        Self {
+            app,
+            provider,
+            base,
+        }
+    }
+
+    fn issuer(&self) -> String {
+        format!("{}/acme", self.base)
+    }
+
+    async fn add(&self, change: Value) -> Reply {
+        let mut acme = json!({
+            "provider_type": "oidc", "identifier": "custom:acme", "name": "Acme", "client_id": "acme-client",
+            "client_secret": "hush", "issuer": self.issuer(), "scopes": ["email"], "acceptable_client_ids": ["second"],
+        });
+        for (name, value) in change.as_object().unwrap() {
+            acme[name] = value.clone();
+        }
+        self.app.admin().post(PATH, acme).await
+    }
+
+    fn answers(&self, routes: Value) {
+        let declaration = serde_json::from_value(json!({ "routes": routes }));
+        self.provider.declare(declaration.unwrap());
+    }
+
+    /// An ID token for this audience.
+    fn id_token(&self, aud: Value) -> String {
+        let claims = json!({
+            "iss": self.issuer(), "sub": "u-1", "aud": aud, "exp": "<unix:now+600>", "email": "ann@example.com",
+            "email_verified": true, "nickname": "annie", "groups": ["a"],
+        });
+        let recipe = json!({"alg": "RS256", "key": "standin", "claims": claims});
+        let recipe: Recipe = serde_json::from_value(recipe).unwrap();
+        recipe.sign(
+            standin::jwk(),
+            truegate::clock::Clock::now(&*self.app.clock),
+        )
+    }
+
+    /// Where the browser is sent to.
+    async fn depart(&self) -> String {
+        let reply = self
+            .app
+            .visitor()
+            .get("/authorize?provider=custom:acme")
+            .await;
+        assert_eq!(reply.status, 302, "{reply:?}");
+        reply.header("location").unwrap().to_owned()
+    }
+
+    /// What comes of it.
+    async fn arrive(&self) -> String {
+        let address = self.depart().await;
+        let (_, state) = address.split_once("state=").unwrap();
+        let back = format!("/callback?code=good&state={state}");
+        let reply = self.app.visitor().get(&back).await;
+        reply.header("location").unwrap().to_owned()
+    }
+
+    async fn identity(&self) -> Value {
+        let rows = self.app.database().connect().await;
+        let data = "select identity_data::text from auth.identities";
+        let data: String = rows.query_one(data, &[]).await.unwrap().get(0);
+        serde_json::from_str(&data).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_says_who_it_is() {
+    let world = World::new().await;
+    let change = json!({
+        "attribute_mapping": {"name": "nickname"}, "custom_claims_allowlist": ["groups"],
+        "authorization_params": {"prompt": "login"},
+    });
+    let added = world.add(change).await.ok();
+    let endpoint = format!("{}/token", world.issuer());
+    assert_eq!(
+        added["discovery_document"]["token_endpoint"],
+        endpoint.as_str()
+    );
+    assert_eq!(added["scopes"], json!(["openid", "email"]));
+
+    let address = world.depart().await;
+    let expected = format!(
+        "{}/authorize?client_id=acme-client&code_challenge=",
+        world.issuer()
+    );
+    assert!(address.starts_with(&expected), "{address}");
+    for part in [
+        "&prompt=login&",
+        "&scope=openid+email&",
+        "redirect_uri=https%3A%2F%2Fauth.example.com%2Fcallback&",
+    ] {
+        assert!(address.contains(part), "{address}");
+    }
+
+    for aud in [json!("acme-client"), json!("second")] {
+        let id_token = world.id_token(aud);
+        world.answers(
+            json!({"POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}}}),
+        );
+        let target = world.arrive().await;
+        assert!(target.contains("#access_token="), "{target}");
+    }
+    let identity = world.identity().await;
+    assert_eq!(
+        (&identity["name"], &identity["custom_claims"]),
+        (&json!("annie"), &json!({"groups": ["a"]}))
+    );
+}
+
+#[tokio::test]
+async fn attack_032_an_id_token_for_another_client_signs_nobody_in() {
+    let world = World::new().await;
+    world.add(json!({})).await.ok();
+    for aud in [
+        json!("third"),
+        json!(["third", "fourth"]),
+        json!(["acme-client", "third"]),
+        json!(""),
+    ] {
+        let id_token = world.id_token(aud.clone());
+        // Userinfo would say who it is: a bad ID token is not a missing one.
+        world.answers(json!({
+            "POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}},
+            "GET /acme/userinfo": {"json": {"sub": "u-1", "email": "ann@example.com"}},
+        }));
+        let target = world.arrive().await;
+        assert!(target.contains("error=server_error"), "{aud}: {target}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_id_token_userinfo_says_who_it_is() {
+    let world = World::new().await;
+    world
+        .add(json!({"attribute_mapping": {"email": "preferred_username"}}))
+        .await
+        .ok();
+    world.answers(json!({
+        "POST /acme/token": {"json": {"access_token": "at", "id_token": ""}},
+        "GET /acme/userinfo": {"json": {"sub": "u-2", "preferred_username": "bob@example.com", "email_verified": true}},
+    }));
+    let target = world.arrive().await;
+    assert!(target.contains("#access_token="), "{target}");
+    assert_eq!(world.identity().await["email"], "bob@example.com");
+}
+
+#[tokio::test]
+async fn a_document_that_lacks_something_is_told_when_the_provider_is_added() {
+    let world = World::new().await;
+    let document = format!("{}/.well-known/openid-configuration", world.issuer());
+    let at = "GET /acme/.well-known/openid-configuration";
+    let cases = [
+        (
+            json!({"json": {"issuer": "https://evil.example.com"}}),
+            format!(
+                "oidc: issuer mismatch, expected {:?} got \"https://evil.example.com\"",
+                world.issuer()
+            ),
+        ),
+        (
+            json!({"status": 404, "json": {}}),
+            format!("oidc: discovery request to {document} returned 404 Not Found"),
+        ),
+        (
+            json!({"text": "<html>"}),
+            format!("oidc: failed to decode discovery document from {document}: it is none"),
+        ),
+    ];
+    for (answer, words) in cases {
+        world.answers(json!({ (at): answer }));
+        let refused = world
+            .add(json!({}))
+            .await
+            .refused(400, Code::ValidationFailed);
+        assert_eq!(
+            refused,
+            format!("OIDC discovery from {document:?} failed: {words}")
+        );
+    }
+    world.answers(json!({ (at): {"json": {"issuer": world.issuer(), "token_endpoint": "https://x", "scopes_supported": null}} }));
+    assert_eq!(
+        world
+            .add(json!({}))
+            .await
+            .refused(400, Code::ValidationFailed),
+        "OIDC discovery document is missing required fields: authorization_endpoint, jwks_uri"
+    );
+    assert_eq!(
+        world.app.admin().get(PATH).await.ok()["providers"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn attack_090_an_issuers_document_leads_nowhere_inside() {
+    let world = World::new().await;
+    let inside = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let base = format!("https://{}", inside.local_addr().unwrap());
+    let document = json!({
+        "issuer": world.issuer(), "authorization_endpoint": format!("{}/authorize", world.issuer()),
+        "token_endpoint": format!("{base}/token"), "userinfo_endpoint": format!("{base}/userinfo"), "jwks_uri": format!("{base}/jwks"),
+    });
+    let id_token = world.id_token(json!("acme-client"));
+    let routes = |document: &Value| {
+        json!({
+            "GET /acme/.well-known/openid-configuration": {"json": document},
+            "POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}},
+        })
+    };
+    world.answers(routes(&document));
+    world.add(json!({})).await.ok();
+    assert!(world.arrive().await.contains("error=server_error"));
+    // The same for the keys alone.
+    let mut keys = document.clone();
+    keys["token_endpoint"] = format!("{}/token", world.issuer()).into();
+    world.answers(routes(&keys));
+    let changed = json!({"issuer": world.issuer()});
+    world
+        .app
+        .admin()
+        .put(&format!("{PATH}/custom:acme"), changed)
+        .await
+        .ok();
+    assert!(world.arrive().await.contains("error=server_error"));
+    let nobody = inside.accept().unwrap_err().kind();
+    assert_eq!(nobody, std::io::ErrorKind::WouldBlock);
+}
