@@ -56,6 +56,7 @@ pub enum Endpoints {
 pub(super) struct Custom {
     issuer: Option<Box<Issuer>>,
     userinfo_url: Option<String>,
+    email_optional: bool,
     acceptable_client_ids: Vec<String>,
     attribute_mapping: Map<String, Value>,
     custom_claims_allowlist: Vec<String>,
@@ -99,6 +100,7 @@ impl Provider {
             custom: Some(Custom {
                 issuer,
                 userinfo_url,
+                email_optional: described.email_optional,
                 acceptable_client_ids: described.acceptable_client_ids,
                 attribute_mapping: described.attribute_mapping,
                 custom_claims_allowlist: described.custom_claims_allowlist,
@@ -108,14 +110,33 @@ impl Provider {
 }
 
 impl Custom {
-    /// Who signed in: by the ID token, where there is one, else by userinfo.
+    /// Who signed in: by the ID token, where there is one, else by userinfo. An issuer that keeps to OpenID Connect Core
+    /// 1.0, section 5.4, tells the address by userinfo alone: where that is needed it is asked as well, which GoTrue does
+    /// not.
     pub(super) async fn profile(&self, visit: &Visit<'_>) -> anyhow::Result<Profile> {
         let id_token = visit.tokens.id_token().filter(|token| !token.is_empty());
-        if let Some((issuer, id_token)) = self.issuer.as_ref().zip(id_token) {
-            return self
-                .profile_of_token(visit.client_id(), issuer, id_token)
-                .await;
+        let Some((issuer, id_token)) = self.issuer.as_ref().zip(id_token) else {
+            return self.profile_of_userinfo(visit).await;
+        };
+        let profile = self
+            .profile_of_token(visit.client_id(), issuer, id_token)
+            .await?;
+        if !profile.emails.is_empty() || self.email_optional || self.userinfo_url.is_none() {
+            return Ok(profile);
         }
+        let more = self.profile_of_userinfo(visit).await?;
+        // Section 5.3.2: whose userinfo it is has to be compared.
+        let (known, told) = (&profile.claims.sub, &more.claims.sub);
+        ensure!(known == told, "userinfo speaks of somebody else");
+        let mut claims = profile.claims.into_identity_data();
+        claims.extend(more.claims.into_identity_data());
+        Ok(Profile {
+            emails: more.emails,
+            claims: serde_json::from_value(Value::Object(claims))?,
+        })
+    }
+
+    async fn profile_of_userinfo(&self, visit: &Visit<'_>) -> anyhow::Result<Profile> {
         let Some(url) = &self.userinfo_url else {
             bail!("no ID token or userinfo endpoint available");
         };
@@ -195,6 +216,7 @@ mod tests {
         let custom = Custom {
             issuer: None,
             userinfo_url: None,
+            email_optional: false,
             acceptable_client_ids: Vec::new(),
             attribute_mapping,
             custom_claims_allowlist: allowlist.iter().map(|&name| name.to_owned()).collect(),
