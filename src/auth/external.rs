@@ -332,7 +332,7 @@ impl<'a> Person<'a> {
         let best = emails.iter().find(|email| email.primary).or(emails.last());
         profile.claims.email_verified = best.is_some_and(|email| email.verified);
         if let Some(best) = best {
-            profile.claims.email.clone_from(&best.email);
+            profile.claims.email = best.email.to_lowercase();
         }
         Ok(Self {
             provider,
