@@ -69,7 +69,7 @@ fn google(token: &IdToken) -> anyhow::Result<Profile> {
         ..token.basics()
     };
     if !said.hd.is_empty() {
-        claims.custom_claims.insert("hd".to_owned(), said.hd.into());
+        claims = claims.with("hd", said.hd);
     }
     let verified = said.verified_email || said.email_verified;
     Ok(Profile::new(&said.email, verified, claims))
@@ -210,7 +210,7 @@ fn azure(token: &IdToken) -> anyhow::Result<Profile> {
     let claims = Claims {
         preferred_username: said.preferred_username,
         full_name: said.name,
-        custom_claims,
+        custom_claims: Some(custom_claims),
         ..token.basics()
     };
     // Where the claim is not configured, Azure sends unverified addresses of the tenant's own directory only.
@@ -235,15 +235,14 @@ struct Apple {
 fn apple(token: &IdToken) -> anyhow::Result<Profile> {
     let said: Apple = token.claims()?;
     let mut claims = token.basics();
-    let custom = &mut claims.custom_claims;
     if let BoolOrText(Some(is_private)) = said.is_private_email {
-        custom.insert("is_private_email".to_owned(), is_private.into());
+        claims = claims.with("is_private_email", is_private);
     }
     if let Some(at) = said.auth_time {
-        custom.insert("auth_time".to_owned(), at.into());
+        claims = claims.with("auth_time", at);
     }
     if !said.transfer_sub.is_empty() {
-        custom.insert("transfer_sub".to_owned(), said.transfer_sub.into());
+        claims = claims.with("transfer_sub", said.transfer_sub);
     }
     Ok(vouched_for(said.email, claims))
 }

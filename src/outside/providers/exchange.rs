@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use oauth2::basic::{
@@ -14,10 +13,11 @@ use oauth2::{
     HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, StandardRevocableToken,
     StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
+use reqwest::StatusCode;
 use reqwest::header::ACCEPT;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{ClientAuth, Provider};
 use crate::outside::{self, Http};
@@ -69,7 +69,7 @@ pub(super) async fn exchange(
     match provider.client_auth {
         ClientAuth::Body => ask(provider, code, verifier, AuthType::RequestBody).await,
         ClientAuth::Basic => match ask(provider, code, verifier, AuthType::BasicAuth).await {
-            // Some read no header; a refused request has not spent the code.
+            // Some read no header, and say so in many ways; a refused request has not spent the code.
             Err(error) if error.is::<Refused>() => {
                 ask(provider, code, verifier, AuthType::RequestBody).await
             }
@@ -106,18 +106,11 @@ async fn ask(
         Err(oauth2::RequestTokenError::ServerResponse(error)) => {
             return Err(Refused(error.to_string()).into());
         }
-        Err(oauth2::RequestTokenError::Parse(error, _)) => {
-            return Err(error).context("the token endpoint's answer");
-        }
         Err(error) => return Err(anyhow::Error::new(error).context("the token endpoint")),
     };
-    let access_token = answer.access_token().secret().clone();
-    if access_token.is_empty() {
-        bail!("the token endpoint gave no access token");
-    }
     let refresh_token = answer.refresh_token().map(|token| token.secret().clone());
     Ok(Tokens {
-        access_token,
+        access_token: answer.access_token().secret().clone(),
         refresh_token: refresh_token.filter(|token| !token.is_empty()),
         token_type: match answer.token_type() {
             BasicTokenType::Bearer => "Bearer".to_owned(),
@@ -128,7 +121,7 @@ async fn ask(
     })
 }
 
-/// The token endpoint refused.
+/// The token endpoint gave no token.
 #[derive(Debug)]
 struct Refused(String);
 
@@ -166,53 +159,126 @@ async fn send(http: &Http, mut request: HttpRequest) -> anyhow::Result<HttpRespo
     request.headers_mut().remove(ACCEPT);
     let response = http.send(request.try_into()?).await?;
     let status = response.status();
-    let body = outside::read(response).await?;
-    let body = if status.is_success() {
-        standard(&body)?
-    } else {
-        error(&body)
-    };
+    let (status, body) = standard(status, &outside::read(response).await?);
     let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     Ok(response)
 }
 
-/// A successful answer in the form of RFC 6749, section 5.1: some providers answer with a form, leave the token's
-/// type out, or write numbers as texts. As Go's client reads them.
-fn standard(body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut members: Map<String, Value> = match serde_json::from_slice(body) {
-        Ok(members) => members,
-        Err(error) => {
-            let form = Pairs::parse(std::str::from_utf8(body)?).unwrap_or_default();
-            if form.get("access_token").is_empty() {
-                return Err(error).context("neither JSON nor a form");
-            }
-            form.iter()
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect()
-        }
+/// An answer in the form of RFC 6749, sections 5.1 and 5.2. Some providers answer with a form, leave the token's type out,
+/// write numbers as texts, or refuse with 200; read as Go's client reads them.
+fn standard(status: StatusCode, body: &[u8]) -> (StatusCode, Vec<u8>) {
+    let mut told: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let form = Pairs::parse_lenient(&String::from_utf8_lossy(body));
+        form.iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect()
+    });
+    let text = |name| {
+        let text = told.get(name).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty())
     };
-    let is_text =
-        |members: &Map<String, Value>, name| members.get(name).is_some_and(Value::is_string);
-    if !is_text(&members, "token_type") {
-        members.insert("token_type".to_owned(), "bearer".into());
+    if !status.is_success() || text("error").is_some() || text("access_token").is_none() {
+        let unsaid = format!("{status} without a token");
+        let error = text("error").unwrap_or(&unsaid);
+        let refusal = json!({ "error": error, "error_description": text("error_description") });
+        return (StatusCode::BAD_REQUEST, refusal.to_string().into_bytes());
     }
-    for name in ["scope", "refresh_token"] {
-        if !is_text(&members, name) {
-            members.remove(name);
-        }
+    if text("token_type").is_none() {
+        told.insert("token_type".to_owned(), "bearer".into());
     }
     // Nobody here asks when the token ends.
-    members.remove("expires_in");
-    Ok(serde_json::to_vec(&members)?)
+    told.remove("expires_in");
+    for name in ["scope", "refresh_token"] {
+        if !told.get(name).is_some_and(Value::is_string) {
+            told.remove(name);
+        }
+    }
+    (status, Value::Object(told).to_string().into_bytes())
 }
 
-/// A refusal in the form of RFC 6749, section 5.2, whatever it was.
-fn error(body: &[u8]) -> Vec<u8> {
-    let said: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name| said.get(name).and_then(Value::as_str);
-    let error = text("error").unwrap_or("unspecified");
-    serde_json::json!({ "error": error, "error_description": text("error_description") })
-        .to_string()
-        .into_bytes()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> (u16, Value) {
+        let (status, body) = standard(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        (status.as_u16(), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn a_token_in_any_form_is_read_as_in_the_rfc() {
+        let cases = [
+            (
+                "access_token=a&token_type=bearer&scope=user%3Aemail",
+                json!({ "access_token": "a", "token_type": "bearer", "scope": "user:email" }),
+            ),
+            (
+                "access_token=a&expires_in=soon",
+                json!({ "access_token": "a", "token_type": "bearer" }),
+            ),
+            (
+                r#"{"access_token":"a","expires_in":"3600","token_type":"mac"}"#,
+                json!({ "access_token": "a", "token_type": "mac" }),
+            ),
+            (
+                r#"{"access_token":"a","token_type":null,"refresh_token":null,"scope":["a","b"],"expires_in":null}"#,
+                json!({ "access_token": "a", "token_type": "bearer" }),
+            ),
+            (
+                r#"{"access_token":"a","refresh_token":"r","error":"","profile":{"id":null}}"#,
+                json!({ "access_token": "a", "refresh_token": "r", "token_type": "bearer", "error": "", "profile": { "id": null } }),
+            ),
+        ];
+        for (body, told) in cases {
+            assert_eq!(read(200, body), (200, told), "{body}");
+        }
+    }
+
+    #[test]
+    fn all_else_is_a_refusal() {
+        let unsaid = "200 OK without a token";
+        let cases = [
+            (
+                200,
+                r#"{"error":"bad_code","error_description":"too late"}"#,
+                "bad_code",
+                Some("too late"),
+            ),
+            (200, r#"{"error":"no","access_token":"a"}"#, "no", None),
+            (
+                200,
+                "error=bad_code&error_description=too+late",
+                "bad_code",
+                Some("too late"),
+            ),
+            (
+                401,
+                r#"{"error":"invalid_client","access_token":"a"}"#,
+                "invalid_client",
+                None,
+            ),
+            (
+                500,
+                "oops",
+                "500 Internal Server Error without a token",
+                None,
+            ),
+            (302, "", "302 Found without a token", None),
+            (200, "<!doctype html><title>Sorry</title>", unsaid, None),
+            (200, r#"{"access_token":""}"#, unsaid, None),
+            (200, r#"{"access_token":5}"#, unsaid, None),
+            (200, r#"["access_token"]"#, unsaid, None),
+            (200, r#"{"error":{"code":1}}"#, unsaid, None),
+            (200, "", unsaid, None),
+        ];
+        for (status, body, error, description) in cases {
+            let refusal = json!({ "error": error, "error_description": description });
+            assert_eq!(read(status, body), (400, refusal), "{body}");
+        }
+        assert_eq!(
+            standard(StatusCode::OK, b"\xff\xfe{").0,
+            StatusCode::BAD_REQUEST
+        );
+    }
 }

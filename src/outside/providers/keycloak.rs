@@ -22,7 +22,7 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let (sub, name, email) = (text("sub"), text("name"), text("email"));
     let verified = claims.remove("email_verified") == Some(Value::Bool(true));
     let claims = Claims {
-        custom_claims: claims,
+        custom_claims: Some(claims),
         ..Claims::of(visit.api(), sub).named(name)
     };
     Ok(Profile::new(&email, verified, claims))

@@ -1,4 +1,4 @@
-//! LinkedIn's API of before OpenID Connect.
+//! LinkedIn, by its API of before `linkedin_oidc`.
 
 use anyhow::Context as _;
 use serde::Deserialize;

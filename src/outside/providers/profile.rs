@@ -89,8 +89,8 @@ claims! {
     updated_at: Moment,
     email: String,
     phone: String,
-    /// What only this provider says.
-    custom_claims: Map<String, Value>,
+    /// What only this provider says; where it might, and says nothing, GoTrue keeps an empty object.
+    custom_claims: Option<Map<String, Value>>,
     full_name: String,
     avatar_url: String,
     slug: String,
@@ -136,7 +136,8 @@ impl Claims {
     /// With something that only this provider says.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.custom_claims.insert(name.to_owned(), value.into());
+        let custom_claims = self.custom_claims.get_or_insert_default();
+        custom_claims.insert(name.to_owned(), value.into());
         self
     }
 
@@ -235,9 +236,9 @@ impl Empty for Moment {
     }
 }
 
-impl Empty for Map<String, Value> {
+impl Empty for Option<Map<String, Value>> {
     fn is_empty(&self) -> bool {
-        Self::is_empty(self)
+        self.is_none()
     }
 }
 
@@ -246,4 +247,76 @@ fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(claims: Value) -> serde_json::Result<Value> {
+        serde_json::from_value::<Claims>(claims).map(|claims| claims.into_identity_data().into())
+    }
+
+    #[test]
+    fn what_is_empty_is_not_stored() {
+        let nothing = json!({ "email_verified": false, "phone_verified": false });
+        assert_eq!(read(json!({})).unwrap(), nothing);
+        let empty = json!({
+            "iss": "", "aud": [], "iat": 0, "updated_at": "", "custom_claims": null, "email_verified": null, "name": null,
+        });
+        assert_eq!(read(empty).unwrap(), nothing);
+    }
+
+    #[test]
+    fn what_only_this_provider_says_is_stored_even_if_it_says_nothing() {
+        let claims = Claims {
+            custom_claims: Some(Map::new()),
+            ..Claims::of("https://a.example", "1")
+        };
+        let stored = json!({
+            "iss": "https://a.example", "sub": "1", "provider_id": "1", "custom_claims": {},
+            "email_verified": false, "phone_verified": false,
+        });
+        assert_eq!(Value::Object(claims.into_identity_data()), stored);
+    }
+
+    #[test]
+    fn audiences_and_moments_come_in_two_forms() {
+        let told = json!({ "aud": "us", "updated_at": 1_700_000_000.9 });
+        let stored = read(told).unwrap();
+        assert_eq!(
+            (&stored["aud"], &stored["updated_at"]),
+            (&json!(["us"]), &json!("2023-11-14T22:13:20Z"))
+        );
+        let told = json!({ "aud": ["us", "them"], "updated_at": "2023-11-14T23:13:20.5+01:00" });
+        let stored = read(told).unwrap();
+        assert_eq!(
+            (&stored["aud"], &stored["updated_at"]),
+            (&json!(["us", "them"]), &json!("2023-11-14T22:13:20.500Z"))
+        );
+    }
+
+    #[test]
+    fn another_type_is_an_error() {
+        for claims in [
+            json!({ "sub": 5 }),
+            json!({ "email_verified": "true" }),
+            json!({ "aud": [5] }),
+            json!({ "iat": "1" }),
+            json!({ "updated_at": "yesterday" }),
+            json!({ "updated_at": 1e300 }),
+            json!({ "custom_claims": [] }),
+        ] {
+            read(claims.clone()).expect_err(&claims.to_string());
+        }
+    }
+
+    #[test]
+    fn a_name_is_whole_with_one_part_too() {
+        let names = [("Ann", "Lee"), ("Ann", ""), ("", "Lee"), ("", "")];
+        let whole = names.map(|(given, family)| full_name(given, family));
+        assert_eq!(whole, ["Ann Lee", "Ann", "Lee", ""]);
+    }
 }

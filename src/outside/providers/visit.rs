@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use reqwest::{Method, Request};
 use secrecy::ExposeSecret as _;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -22,27 +23,30 @@ impl<'a> Visit<'a> {
     }
 
     /// The base URL of the provider's API.
+    #[must_use]
     pub fn api(&self) -> &str {
         &self.provider.api
     }
 
     /// Our id there.
+    #[must_use]
     pub fn client_id(&self) -> &str {
         &self.provider.client_id
     }
 
     /// Our secret there.
+    #[must_use]
     pub fn client_secret(&self) -> &str {
         self.provider.client_secret.expose_secret()
     }
 
     /// A document of the API, with the access token.
-    pub async fn get<T: DeserializeOwned>(&self, url: &str) -> anyhow::Result<T> {
+    pub async fn get<T: DeserializeOwned + Default>(&self, url: &str) -> anyhow::Result<T> {
         self.get_with(url, &[]).await
     }
 
     /// The same, with further headers.
-    pub async fn get_with<T: DeserializeOwned>(
+    pub async fn get_with<T: DeserializeOwned + Default>(
         &self,
         url: &str,
         headers: &[(&'static str, &str)],
@@ -59,8 +63,8 @@ impl<'a> Visit<'a> {
 
     /// What the token endpoint said under this name, besides the tokens.
     pub fn told<T: DeserializeOwned + Default>(&self, name: &str) -> anyhow::Result<T> {
-        let told = self.tokens.more.get(name).filter(|told| !told.is_null());
-        told.map_or_else(|| Ok(T::default()), |told| decode(told.clone()))
+        let told = self.tokens.more.get(name).cloned();
+        decode(told.unwrap_or_default())
             .with_context(|| format!("`{name}` in the token endpoint's answer"))
     }
 
@@ -104,7 +108,7 @@ pub(super) async fn get(
 }
 
 /// Reads JSON as Go does: null leaves a field empty.
-fn decode<T: DeserializeOwned>(mut value: Value) -> serde_json::Result<T> {
+fn decode<T: DeserializeOwned + Default>(mut value: Value) -> serde_json::Result<T> {
     fn drop_nulls(value: &mut Value) {
         match value {
             Value::Object(members) => {
@@ -116,5 +120,64 @@ fn decode<T: DeserializeOwned>(mut value: Value) -> serde_json::Result<T> {
         }
     }
     drop_nulls(&mut value);
-    serde_json::from_value(value)
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Person {
+        name: String,
+        age: i64,
+        verified: bool,
+        pictures: Vec<String>,
+        home: Home,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Home {
+        town: String,
+    }
+
+    #[test]
+    fn what_is_null_or_missing_is_empty() {
+        let nothing =
+            json!({ "name": null, "age": null, "verified": null, "pictures": null, "home": null });
+        for told in [
+            Value::Null,
+            json!({}),
+            nothing,
+            json!({ "home": { "town": null }, "unknown": [1] }),
+        ] {
+            assert_eq!(decode::<Person>(told).unwrap(), Person::default());
+        }
+        assert_eq!(
+            decode::<Vec<Person>>(json!([{ "name": null }])).unwrap(),
+            [Person::default()]
+        );
+    }
+
+    #[test]
+    fn another_type_is_an_error() {
+        for told in [
+            json!({ "name": 5 }),
+            json!({ "age": "5" }),
+            json!({ "age": 5.5 }),
+            json!({ "verified": "true" }),
+            json!({ "verified": 1 }),
+            json!({ "pictures": {} }),
+            json!({ "pictures": [5] }),
+            json!({ "home": "Vienna" }),
+            json!("text"),
+        ] {
+            decode::<Person>(told.clone()).expect_err(&told.to_string());
+        }
+    }
 }
