@@ -8,6 +8,7 @@ mod hostile;
 mod hostile_providers;
 mod identities;
 mod oidc;
+mod providers;
 mod races;
 mod refresh;
 mod roundtrips;
