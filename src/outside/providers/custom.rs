@@ -175,7 +175,7 @@ impl Custom {
     fn adapt(&self, mut claims: Claims, said: &Map<String, Value>) -> Claims {
         for name in &self.custom_claims_allowlist {
             if let Some(value) = said.get(name) {
-                claims.custom_claims.insert(name.clone(), value.clone());
+                claims = claims.with(name, value.clone());
             }
         }
         self.map(&claims).unwrap_or(claims)
