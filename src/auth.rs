@@ -10,6 +10,7 @@ pub mod captcha;
 pub mod external;
 pub mod generate_link;
 pub mod grant;
+pub mod id_token;
 pub mod invite;
 pub mod link;
 pub mod logout;

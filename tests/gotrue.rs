@@ -6,6 +6,7 @@ mod custom_providers;
 mod custom_signin;
 mod hostile;
 mod hostile_providers;
+mod id_token;
 mod identities;
 mod oidc;
 mod providers;

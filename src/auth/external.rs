@@ -182,7 +182,7 @@ pub async fn arrive(
     let (tokens, profile) = if provider.speaks_oauth1() {
         identify_by_oauth1(&provider, brought).await?
     } else {
-        identify(app, &provider, detour, brought.code).await?
+        identify(app, &provider, detour, brought).await?
     };
     let person = Person::new(name, profile, detour.email_optional)?;
     let invitation = detour
@@ -224,8 +224,8 @@ async fn find(app: &App, name: &str, scopes: &str) -> Result<Result<Provider, Un
     if custom::is_custom(name) {
         return custom::find(app, name, scopes).await;
     }
-    let (config, now) = (&app.config.external, app.clock.now());
-    Ok(Provider::built_in(&app.http, config, name, scopes, now).await)
+    let (http, oidc, config) = (&app.http, &app.oidc, &app.config.external);
+    Ok(Provider::built_in(http, oidc, config, name, scopes, app.clock.now()).await)
 }
 
 /// Who it is, by the code that the browser brought.
@@ -233,8 +233,9 @@ async fn identify(
     app: &App,
     provider: &Provider,
     detour: &Detour,
-    code: &str,
+    brought: &Return<'_>,
 ) -> Result<(Tokens, Profile)> {
+    let code = brought.code;
     if code.is_empty() {
         return Err(bad_request(
             Code::BadOauthCallback,
@@ -251,7 +252,7 @@ async fn identify(
             failed(format!("Unable to exchange external code: {start}"), cause)
         })?;
     let profile = provider
-        .profile(&tokens)
+        .profile(&tokens, brought.user)
         .await
         .map_err(|cause| failed("Error getting user profile from external provider", cause))?;
     Ok((tokens, profile))
@@ -271,7 +272,7 @@ async fn identify_by_oauth1(
         .await
         .map_err(|cause| failed("Unable to retrieve access token", cause))?;
     let profile = provider
-        .profile(&tokens)
+        .profile(&tokens, "")
         .await
         .map_err(|cause| failed("Error getting user email from external provider", cause))?;
     Ok((tokens, profile))

@@ -16,6 +16,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::outside::Http;
+use crate::outside::oidc::Oidc;
 use crate::urls::query::Pairs;
 
 mod custom;
@@ -26,7 +27,7 @@ mod visit;
 
 pub use custom::{Description, Endpoints};
 pub use exchange::Tokens;
-pub use profile::{Audience, Claims, Email, Profile};
+pub use profile::{Audience, Claims, Email, Profile, full_name};
 pub use visit::Visit;
 
 use custom::Custom;
@@ -37,6 +38,8 @@ pub struct Facts {
     auth_host: &'static str,
     /// The host of its API, where that is another.
     api_host: &'static str,
+    /// The issuer whose document names its endpoints, in place of those below; no URL is configured for it.
+    issuer: Option<&'static str>,
     /// The endpoint for request tokens, below the host of its pages: it speaks OAuth 1.0a.
     request_token: Option<&'static str>,
     /// The authorization endpoint, below the host of its pages.
@@ -47,6 +50,8 @@ pub struct Facts {
     scopes: &'static [&'static str],
     /// Whether applications may ask for more.
     more_scopes: bool,
+    /// Whether the browser comes back with a form; such a provider takes no further parameters.
+    form_post: bool,
     /// Whether it wants a PKCE challenge from us.
     pkce: bool,
     /// How we prove at the token endpoint who we are.
@@ -58,11 +63,13 @@ impl Facts {
     const PLAIN: Self = Self {
         auth_host: "",
         api_host: "",
+        issuer: None,
         request_token: None,
         authorize: "",
         token: Place::Auth(""),
         scopes: &[],
         more_scopes: true,
+        form_post: false,
         pkce: false,
         client_auth: ClientAuth::Basic,
     };
@@ -82,6 +89,8 @@ enum ClientAuth {
     Basic,
     /// In the body.
     Body,
+    /// In the body, with the secret under the name `secret` as well.
+    BodyTwice,
 }
 
 /// Declares the files of the built-in providers and finds them by name.
@@ -106,8 +115,8 @@ macro_rules! built_in {
 }
 
 built_in! {
-    bitbucket discord facebook figma fly github gitlab kakao keycloak linkedin notion slack slack_oidc snapchat spotify
-    twitch twitter workos x zoom
+    apple azure bitbucket discord facebook figma fly github gitlab google kakao keycloak linkedin linkedin_oidc notion
+    slack slack_oidc snapchat spotify twitch twitter vercel_marketplace workos x zoom
 }
 
 /// A provider, made ready for one sign-in.
@@ -126,13 +135,15 @@ pub struct Provider {
     scopes: Vec<String>,
     /// Further parameters of the authorization URL; they win over all others.
     parameters: Vec<(String, String)>,
+    form_post: bool,
     pkce: bool,
     email_optional: bool,
-    /// When the person came by: signed requests tell the time.
+    /// When the person came by: signed requests tell the time, and tokens have theirs.
     now: Timestamp,
     http: Http,
     /// What only custom providers have; they have no file of facts.
     custom: Option<Custom>,
+    oidc: Oidc,
 }
 
 /// What the browser brings back from a provider.
@@ -159,9 +170,9 @@ pub struct Unsupported(pub Cow<'static, str>);
 
 impl Provider {
     /// A built-in provider as configured, by its name in lower case. `scopes` are further ones, separated by commas.
-    /// `now` is told where requests are signed.
     pub async fn built_in(
         http: &Http,
+        oidc: &Oidc,
         config: &config::External,
         name: &str,
         scopes: &str,
@@ -183,7 +194,7 @@ impl Provider {
         if config.redirect_uri.is_empty() {
             return Err(missing("missing redirect URI"));
         }
-        if config.url.is_empty() && facts.auth_host.is_empty() {
+        if config.url.is_empty() && facts.auth_host.is_empty() && facts.issuer.is_none() {
             return Err(missing("unable to find URL for the Keycloak provider"));
         }
         let base = |host: &str| match config.url.as_str() {
@@ -195,6 +206,18 @@ impl Provider {
             "" => auth.clone(),
             host => base(host),
         };
+        let (authorization_url, token_url) = match facts.issuer {
+            Some(issuer) => discovered(http, oidc, issuer, now)
+                .await
+                .map_err(|_| missing("its issuer cannot be asked"))?,
+            None => (
+                format!("{auth}{}", facts.authorize),
+                match facts.token {
+                    Place::Auth(path) => format!("{auth}{path}"),
+                    Place::Api(path) => format!("{api}{path}"),
+                },
+            ),
+        };
         let more = scopes
             .split(',')
             .filter(|_| facts.more_scopes && !scopes.is_empty());
@@ -205,11 +228,8 @@ impl Provider {
             client_auth: facts.client_auth,
             redirect_uri: config.redirect_uri.clone(),
             request_token_url: facts.request_token.map(|path| format!("{auth}{path}")),
-            authorization_url: format!("{auth}{}", facts.authorize),
-            token_url: match facts.token {
-                Place::Auth(path) => format!("{auth}{path}"),
-                Place::Api(path) => format!("{api}{path}"),
-            },
+            authorization_url,
+            token_url,
             api,
             scopes: facts
                 .scopes
@@ -219,11 +239,13 @@ impl Provider {
                 .map(str::to_owned)
                 .collect(),
             parameters: Vec::new(),
+            form_post: facts.form_post,
             pkce: facts.pkce,
             email_optional: config.email_optional,
             now,
             http: http.clone(),
             custom: None,
+            oidc: oidc.clone(),
         })
     }
 
@@ -262,7 +284,11 @@ impl Provider {
         let mut request = client
             .authorize_url(|| CsrfToken::new(state.to_owned()))
             .add_scopes(self.scopes.iter().cloned().map(Scope::new));
-        for (name, value) in more.iter().chain(&self.parameters) {
+        if self.form_post {
+            request = request.add_extra_param("response_mode", "form_post");
+        }
+        let more = more.iter().filter(|_| !self.form_post);
+        for (name, value) in more.chain(&self.parameters) {
             request = request.add_extra_param(name, value);
         }
         if let Some(verifier) = verifier {
@@ -296,12 +322,24 @@ impl Provider {
         }
     }
 
-    /// Who signed in, as the provider says.
-    pub async fn profile(&self, tokens: &Tokens) -> anyhow::Result<Profile> {
-        let visit = Visit::new(self, tokens);
+    /// Who signed in, as the provider says. `user` is what came along with the code, where it was posted.
+    pub async fn profile(&self, tokens: &Tokens, user: &str) -> anyhow::Result<Profile> {
+        let visit = Visit::new(self, tokens, user);
         match &self.custom {
             Some(custom) => custom.profile(&visit).await,
             None => profile_of(&self.name, &visit).await,
         }
     }
+}
+
+/// The authorization and the token endpoint that an issuer names.
+async fn discovered(
+    http: &Http,
+    oidc: &Oidc,
+    issuer: &str,
+    now: Timestamp,
+) -> anyhow::Result<(String, String)> {
+    let discovery = oidc.issuer(http, issuer, now).await?.discovery;
+    let authorization = discovery.authorization_endpoint()?.to_owned();
+    Ok((authorization, discovery.token_endpoint()?.to_owned()))
 }

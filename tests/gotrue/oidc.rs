@@ -10,6 +10,7 @@ use truegate::outside::oidc::{IdToken, Oidc};
 
 use crate::support::issuers::{Issuers, Key};
 
+mod callback;
 mod profiles;
 mod tokens;
 
@@ -148,7 +149,6 @@ async fn callers_choose_tenants_but_not_how_many_are_remembered() {
     let http = &verifier.http;
     let tenant = |number| format!("https://login.microsoftonline.com/t-{number}/v2.0");
     let ask = async |number| {
-        // Google is in use all the time.
         let issuer = tenant(number);
         verifier
             .oidc
@@ -159,6 +159,7 @@ async fn callers_choose_tenants_but_not_how_many_are_remembered() {
     for number in 0..300 {
         verifier.issuers.add(&tenant(number), &verifier.key);
         ask(number).await.unwrap();
+        // This one is in use all the time.
         verifier.verify(&verifier.token()).await.unwrap();
     }
     let asked = || verifier.issuers.asked("/openid-configuration");

@@ -62,7 +62,12 @@ pub(super) async fn find(
         }
     };
     let described = describe(app, row, scopes, client_secret.into(), endpoints);
-    Ok(Ok(Provider::custom(http, described, app.clock.now())?))
+    Ok(Ok(Provider::custom(
+        http,
+        app.oidc.clone(),
+        described,
+        app.clock.now(),
+    )?))
 }
 
 /// Asks the issuer for its endpoints, or knows them still. Unlike the endpoints themselves it is never at a private

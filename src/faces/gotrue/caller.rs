@@ -119,7 +119,8 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
-async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller> {
+/// The user whose bearer token this is.
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller> {
     Ok(Caller(Arc::new(
         bearer::authenticate(app, required_token(headers)?).await?,
     )))

@@ -2,12 +2,15 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::caller::Visitor;
+use super::caller::{self, Caller, Visitor};
 use super::views::signed_in;
 use crate::app::App;
 use crate::auth;
+use crate::auth::id_token::Presented;
 use crate::error::{Code, Error, Result, bad_request, unprocessable};
 use crate::params;
 use crate::urls::query::Pairs;
@@ -43,8 +46,12 @@ params! {
     /// An external provider's ID token.
     struct IdTokenGrantParams {
         id_token: SecretString,
+        access_token: SecretString,
+        nonce: SecretString,
         provider: String,
+        client_id: String,
         issuer: String,
+        link_identity: bool,
     }
 }
 
@@ -52,6 +59,7 @@ params! {
 pub async fn grant(
     State(app): State<App>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     visitor: Visitor,
     body: Body,
 ) -> Result<Response> {
@@ -96,26 +104,52 @@ pub async fn grant(
                 "Web3 provider is disabled",
             ));
         }
-        _ => return Err(no_provider(&body.form_or_json()?)),
+        _ => {
+            let said: IdTokenGrantParams = body.form_or_json()?;
+            let presented = said.presented()?;
+            let link_to = if said.link_identity {
+                Some(linking(&app, &headers).await?.0.user.id)
+            } else {
+                None
+            };
+            auth::id_token::sign_in(&app, client, &presented, link_to).await?
+        }
     };
     signed_in(&app, &grant).await
 }
 
-/// Sign-in with an ID token is not served by this version: no issuer is enabled.
-fn no_provider(said: &IdTokenGrantParams) -> Error {
-    if said.id_token.expose_secret().is_empty() {
-        return Error::Oauth {
-            error: "invalid request".into(),
-            description: "id_token required".into(),
-        };
+impl IdTokenGrantParams {
+    fn presented(&self) -> Result<Presented<'_>> {
+        if self.id_token.expose_secret().is_empty() {
+            return Err(incomplete("id_token required"));
+        }
+        if self.provider.is_empty() && (self.client_id.is_empty() || self.issuer.is_empty()) {
+            return Err(incomplete("provider or client_id and issuer required"));
+        }
+        Ok(Presented {
+            id_token: self.id_token.expose_secret(),
+            access_token: self.access_token.expose_secret(),
+            nonce: self.nonce.expose_secret(),
+            provider: &self.provider,
+            client_id: &self.client_id,
+            issuer: &self.issuer,
+        })
     }
-    let issuer = if said.issuer.is_empty() {
-        &said.provider
-    } else {
-        &said.issuer
-    };
-    bad_request(
-        Code::ProviderDisabled,
-        format!("Provider (issuer {issuer:?}) is not enabled"),
-    )
+}
+
+/// The user whose account the identity is to be added to.
+async fn linking(app: &App, headers: &HeaderMap) -> Result<Caller> {
+    if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
+        return Err(incomplete(
+            "Linking requires a valid user access token in Authorization",
+        ));
+    }
+    caller::authenticate(app, headers).await
+}
+
+fn incomplete(description: &'static str) -> Error {
+    Error::Oauth {
+        error: "invalid request".into(),
+        description: description.into(),
+    }
 }

@@ -1,5 +1,8 @@
 //! The issuers that GoTrue knows by name, and how they are told apart.
 
+use url::Url;
+use uuid::Uuid;
+
 /// Google.
 pub const GOOGLE: &str = "https://accounts.google.com";
 /// `LinkedIn`.
@@ -40,6 +43,29 @@ pub fn is_azure_ciam(issuer: &str) -> bool {
                 |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             !name.is_empty() && name.bytes().all(is_plain) && is_tenant(path)
         })
+}
+
+/// Whether it stands where Microsoft issues tokens to organisations, of either generation.
+#[must_use]
+pub fn has_azures_host(issuer: &str) -> bool {
+    issuer.starts_with("https://login.microsoftonline.com/")
+        || issuer.starts_with("https://sts.windows.net/")
+}
+
+/// Whether `url` names a tenant of Azure by its id, and the issuer is another one.
+#[must_use]
+pub fn is_other_tenant(url: &str, issuer: &str) -> bool {
+    let tenant = |url| {
+        let url = Url::parse(url).ok()?;
+        Uuid::try_parse(url.path_segments()?.next()?).ok()
+    };
+    tenant(url).is_some_and(|own| tenant(issuer) != Some(own))
+}
+
+/// Anybody at Microsoft.
+#[must_use]
+pub fn is_microsoft(issuer: &str) -> bool {
+    has_azures_host(issuer) || is_azure_ciam(issuer)
 }
 
 /// `<tenant>/v2.0`, with or without a slash behind it.
@@ -83,6 +109,27 @@ mod tests {
             format!("https://.ciamlogin.com/{tenant}/v2.0"),
         ] {
             assert!(!is_azure(&other) && !is_azure_ciam(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_is_configured_by_its_id_is_the_only_one() {
+        let own = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad";
+        assert!(!is_other_tenant(own, &format!("{own}/v2.0")));
+        let old = "https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/";
+        assert!(!is_other_tenant(own, old));
+        let other = "https://login.microsoftonline.com/11111111-6c67-4c5b-b112-36a304b66dad/v2.0";
+        assert!(is_other_tenant(own, other));
+        assert!(is_other_tenant(
+            own,
+            "https://login.microsoftonline.com/common/v2.0"
+        ));
+        for shared in [
+            "",
+            "https://login.microsoftonline.com/common",
+            "https://login.microsoftonline.com/contoso.com",
+        ] {
+            assert!(!is_other_tenant(shared, other), "{shared}");
         }
     }
 

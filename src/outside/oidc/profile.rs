@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{IdToken, issuers};
 use crate::config;
-use crate::outside::providers::{Claims, Email, Profile};
+use crate::outside::providers::{Claims, Email, Profile, full_name};
 
 impl IdToken {
     /// Whom it is about, in the form that every provider's answer is brought into.
@@ -28,12 +28,7 @@ impl IdToken {
 
     /// What every issuer says in the same way.
     fn basics(&self) -> Claims {
-        Claims {
-            iss: self.issuer().to_owned(),
-            sub: self.subject().to_owned(),
-            provider_id: self.subject().to_owned(),
-            ..Claims::default()
-        }
+        Claims::of(self.issuer(), self.subject())
     }
 }
 
@@ -61,13 +56,7 @@ struct Google {
 
 fn google(token: &IdToken) -> anyhow::Result<Profile> {
     let said: Google = token.claims()?;
-    let mut claims = Claims {
-        name: said.name.clone(),
-        full_name: said.name,
-        picture: said.picture.clone(),
-        avatar_url: said.picture,
-        ..token.basics()
-    };
+    let mut claims = token.basics().named(said.name).pictured(said.picture);
     if !said.hd.is_empty() {
         claims = claims.with("hd", said.hd);
     }
@@ -89,9 +78,7 @@ struct LinkedIn {
 fn linkedin(token: &IdToken) -> anyhow::Result<Profile> {
     let said: LinkedIn = token.claims()?;
     let claims = Claims {
-        name: format!("{} {}", said.given_name, said.family_name)
-            .trim()
-            .to_owned(),
+        name: full_name(&said.given_name, &said.family_name),
         given_name: said.given_name,
         family_name: said.family_name,
         locale: said.locale,
@@ -134,15 +121,15 @@ struct VercelMarketplace {
 /// Its `sub` names a person within one installation; where it names the person everywhere, that counts.
 fn vercel_marketplace(token: &IdToken) -> anyhow::Result<Profile> {
     let said: VercelMarketplace = token.claims()?;
-    let mut claims = Claims {
+    let sub = match said.global_user_id.as_str() {
+        "" => token.subject().to_owned(),
+        everywhere => format!("global_user_id:{everywhere}"),
+    };
+    let claims = Claims {
         name: said.user_name,
         picture: said.user_avatar_url,
-        ..token.basics()
+        ..Claims::of(token.issuer(), sub)
     };
-    if !said.global_user_id.is_empty() {
-        claims.sub = format!("global_user_id:{}", said.global_user_id);
-        claims.provider_id.clone_from(&claims.sub);
-    }
     Ok(vouched_for(said.user_email, claims))
 }
 

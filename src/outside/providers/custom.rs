@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Claims, ClientAuth, Profile, Provider, Visit};
 use crate::clock::Timestamp;
 use crate::outside::Http;
-use crate::outside::oidc::Issuer;
+use crate::outside::oidc::{Issuer, Oidc};
 
 /// What is known of a custom provider.
 pub struct Description {
@@ -64,7 +64,12 @@ pub(super) struct Custom {
 
 impl Provider {
     /// A custom provider. `http` decides where it may be.
-    pub fn custom(http: Http, described: Description, now: Timestamp) -> anyhow::Result<Self> {
+    pub fn custom(
+        http: Http,
+        oidc: Oidc,
+        described: Description,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
         let (authorization_url, token_url, userinfo_url, issuer) = match described.endpoints {
             Endpoints::Oauth2 {
                 authorization_url,
@@ -93,10 +98,12 @@ impl Provider {
             api: String::new(),
             scopes: described.scopes,
             parameters: described.parameters,
+            form_post: false,
             pkce: described.pkce,
             email_optional: described.email_optional,
             now,
             http,
+            oidc,
             custom: Some(Custom {
                 issuer,
                 userinfo_url,

@@ -67,7 +67,9 @@ pub(super) async fn exchange(
     verifier: Option<&str>,
 ) -> anyhow::Result<Tokens> {
     match provider.client_auth {
-        ClientAuth::Body => ask(provider, code, verifier, AuthType::RequestBody).await,
+        ClientAuth::Body | ClientAuth::BodyTwice => {
+            ask(provider, code, verifier, AuthType::RequestBody).await
+        }
         ClientAuth::Basic => match ask(provider, code, verifier, AuthType::BasicAuth).await {
             // Some read no header, and say so in many ways; a refused request has not spent the code.
             Err(error) if error.is::<Refused>() => {
@@ -100,6 +102,9 @@ async fn ask(
     let mut request = client.exchange_code(AuthorizationCode::new(code.to_owned()));
     if let Some(verifier) = verifier {
         request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
+    }
+    if provider.client_auth == ClientAuth::BodyTwice {
+        request = request.add_extra_param("secret", provider.client_secret.expose_secret());
     }
     let answer = match request.request_async(&provider.http).await {
         Ok(answer) => answer,

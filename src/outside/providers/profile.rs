@@ -71,7 +71,9 @@ claims! {
     iss: String,
     sub: String,
     aud: Audience,
+    #[serde(serialize_with = "whole")]
     iat: f64,
+    #[serde(serialize_with = "whole")]
     exp: f64,
     name: String,
     family_name: String,
@@ -148,6 +150,26 @@ impl Claims {
             Ok(Value::Object(claims)) => claims,
             _ => Map::new(),
         }
+    }
+}
+
+/// As Go writes numbers: 1700000000, not 1700000000.0.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what an i64 does not hold is not equal to it"
+)]
+#[expect(clippy::cast_precision_loss, reason = "the number came from a double")]
+#[expect(clippy::float_cmp, reason = "whether it is whole")]
+fn whole<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let whole = *number as i64;
+    if whole as f64 == *number {
+        serializer.serialize_i64(whole)
+    } else {
+        serializer.serialize_f64(*number)
     }
 }
 

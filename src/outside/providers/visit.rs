@@ -1,13 +1,13 @@
 //! Asking a provider's API with the tokens of the person who signed in.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use reqwest::{Method, Request};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Provider, Tokens, oauth1};
+use super::{Profile, Provider, Tokens, oauth1};
 use crate::outside;
 
 /// A visit to a provider on behalf of somebody.
@@ -15,11 +15,17 @@ pub struct Visit<'a> {
     provider: &'a Provider,
     /// What the code was traded for.
     pub tokens: &'a Tokens,
+    /// What the browser brought along, as JSON, or "".
+    pub user: &'a str,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) const fn new(provider: &'a Provider, tokens: &'a Tokens) -> Self {
-        Self { provider, tokens }
+    pub(super) const fn new(provider: &'a Provider, tokens: &'a Tokens, user: &'a str) -> Self {
+        Self {
+            provider,
+            tokens,
+            user,
+        }
     }
 
     /// The base URL of the provider's API.
@@ -66,6 +72,23 @@ impl<'a> Visit<'a> {
         let told = self.tokens.more.get(name).cloned();
         decode(told.unwrap_or_default())
             .with_context(|| format!("`{name}` in the token endpoint's answer"))
+    }
+
+    /// What the ID token says that came with the access token; none came, none. It has to be of this issuer, and for us.
+    pub async fn id_token(&self, issuer: &str) -> anyhow::Result<Option<Profile>> {
+        let Some(token) = self.tokens.id_token() else {
+            return Ok(None);
+        };
+        let Provider {
+            http, oidc, now, ..
+        } = self.provider;
+        let token = oidc.issuer(http, issuer, *now).await?.verify(token).await?;
+        ensure!(
+            token.is_for([self.client_id()]),
+            "the ID token is for somebody else"
+        );
+        token.check_access_token(&self.tokens.access_token)?;
+        token.profile().map(Some)
     }
 
     async fn ask(&self, url: &str, headers: &[(&'static str, &str)]) -> anyhow::Result<Value> {

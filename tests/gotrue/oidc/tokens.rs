@@ -67,7 +67,7 @@ async fn claims_of_a_wrong_type_spoil_the_token() {
     }
 }
 
-/// Attack 30: another issuer's token, and one that only says that it is of ours.
+/// Attack 30: another issuer's token, and one that only says it is of ours.
 #[tokio::test]
 async fn attack_30_another_issuer() {
     let verifier = Verifier::new().await;
