@@ -1,10 +1,12 @@
 //! Signing in with the ID token that an application has got from an issuer by itself, as apps on phones do.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use uuid::Uuid;
+use std::fmt::Write as _;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::bearer::Bearer;
 use super::grant::Grant;
-use super::{Client, external, invalid};
+use super::{Client, external, invalid, link};
 use crate::app::App;
 use crate::config::External;
 use crate::error::{Code, Error, Result, UNEXPECTED_FAILURE, bad_request, failed};
@@ -40,13 +42,16 @@ struct Trust {
     email_optional: bool,
 }
 
-/// Signs in whom the token is about. `link_to` is the user whose account the identity is added to instead.
+/// Signs in whom the token is about, or adds the identity to the account of who asks: a `bearer`.
 pub async fn sign_in(
     app: &App,
     client: &Client,
     presented: &Presented<'_>,
-    link_to: Option<Uuid>,
+    bearer: Option<&Bearer>,
 ) -> Result<Grant> {
+    if let Some(bearer) = bearer {
+        link::check_fresh(app, bearer)?;
+    }
     let trust = trust(&app.config.external, presented)?;
     let issuer = app
         .oidc
@@ -87,7 +92,7 @@ pub async fn sign_in(
         &trust.provider,
         profile,
         trust.email_optional,
-        link_to,
+        bearer.map(|bearer| bearer.user.id),
     )
     .await
 }
@@ -206,11 +211,10 @@ fn check_nonce(hashed: &str, nonce: &str) -> Result<()> {
         return Ok(());
     }
     let digest = digest(&SHA256, nonce.as_bytes());
-    let expected: String = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut expected = String::with_capacity(64);
+    for byte in digest.as_ref() {
+        let _ = write!(expected, "{byte:02x}");
+    }
     if expected != hashed {
         return Err(Error::Oauth {
             error: "invalid nonce".into(),

@@ -122,16 +122,19 @@ impl Oidc {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         issuers.uses += 1;
-        let uses = issuers.uses;
+        let this_use = issuers.uses;
         let key = (url.to_owned(), discovery_url.to_owned());
         if !issuers.known.contains_key(&key) && issuers.known.len() >= MAX_ISSUERS {
-            let longest_unused = issuers.known.iter().min_by_key(|(_, (_, used))| *used);
+            let longest_unused = issuers
+                .known
+                .iter()
+                .min_by_key(|(_, (_, last_use))| *last_use);
             if let Some(key) = longest_unused.map(|(key, _)| key.clone()) {
                 issuers.known.remove(&key);
             }
         }
-        let (published, used) = issuers.known.entry(key).or_default();
-        *used = uses;
+        let (published, last_use) = issuers.known.entry(key).or_default();
+        *last_use = this_use;
         published.clone()
     }
 

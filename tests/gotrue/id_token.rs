@@ -1,5 +1,8 @@
 //! `grant_type=id_token`: every issuer that GoTrue knows, and what must not sign in (§9.6 of the inventory).
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use truegate::clock::{Clock as _, Timestamp};
 use truegate::config::Config;
@@ -503,6 +506,22 @@ async fn an_identity_is_added_to_the_account_of_the_bearer() {
         .present_as(&setting.app.bearer("no-token"), said)
         .await
         .refused(403, Code::BadJwt);
+}
+
+/// Attack 34, where the operator asks for it.
+#[tokio::test]
+async fn attack_34_an_identity_is_added_soon_after_signing_in() {
+    let setting = Setting::with(|config| {
+        config.truegate.linking_session_age = Some(Duration::from_mins(10));
+    })
+    .await;
+    let alice = setting.app.user("alice@example.com").await;
+    setting.app.clock.advance(TimeDelta::minutes(11));
+    let token = setting.googles(json!({}));
+    let said = json!({"provider": "google", "id_token": token, "link_identity": true});
+    let reply = setting.present_as(&alice, said).await;
+    reply.refused(403, Code::ReauthenticationNeeded);
+    assert_eq!(setting.issuers.asked(""), 0);
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use truegate::clock::Clock as _;
 use truegate::config::Config;
+use truegate::outside::Http;
 
 use crate::support::app::{Caller, PASSWORD, TestApp};
 use crate::support::database::Database;
+use crate::support::issuers::{Issuers, Key};
 use crate::support::provider::{Detour, Provider};
 use crate::support::wire::Wire;
 
@@ -24,8 +27,13 @@ async fn wired(refresh_token_version: u32) -> (TestApp, Wire) {
 
 /// The same with other settings.
 async fn wired_with(change: impl FnOnce(&mut Config)) -> (TestApp, Wire) {
+    wired_reaching(Http::default(), change).await
+}
+
+/// The same in another world.
+async fn wired_reaching(http: Http, change: impl FnOnce(&mut Config)) -> (TestApp, Wire) {
     let wire = Wire::to(&Database::server()).await;
-    let app = TestApp::with(|config| {
+    let app = TestApp::reaching(http, |config| {
         let url = secrecy::ExposeSecret::expose_secret(&config.db.database_url);
         config.db.database_url = SecretString::from(wire.url(url));
         config.db.max_pool_size = 1;
@@ -208,4 +216,43 @@ async fn to_come_back_from_a_provider_is_at_most_five_round_trips() {
     };
     let trips = (come_back("newcomer").await, come_back("").await);
     assert!(trips.0 <= 5 && trips.1 <= 5, "new and known: {trips:?}");
+}
+
+#[tokio::test]
+async fn an_id_token_is_four_round_trips() {
+    const GOOGLE: &str = "https://accounts.google.com";
+    let (issuers, key) = (Issuers::start().await, Key::es256("key"));
+    issuers.add(GOOGLE, &key);
+    let (app, wire) = wired_reaching(issuers.http(), |config| {
+        let google = config.external.providers.get_mut("google").unwrap();
+        google.enabled = true;
+        google.client_id = vec!["truegate".to_owned()];
+    })
+    .await;
+    let sign_in = async |caller: &Caller, person: &str, link: bool| {
+        let exp = app.clock.now().timestamp() + 600;
+        let claims = json!({"iss": GOOGLE, "aud": "truegate", "exp": exp, "sub": person,
+            "email": format!("{person}@example.com"), "email_verified": true});
+        let token = key.sign(&claims, app.clock.now());
+        let said = json!({"provider": "google", "id_token": token, "link_identity": link});
+        let path = "/token?grant_type=id_token";
+        drop(caller.post(path, said).await.ok());
+    };
+    let visitor = app.visitor();
+    let again = most(&wire, async || sign_in(&visitor, "ann", false).await).await;
+    assert!(again <= 4, "an account that is there: {again}");
+    let mut number = 0;
+    let anew = most(&wire, async || {
+        number += 1;
+        sign_in(&visitor, &format!("person-{number}"), false).await;
+    })
+    .await;
+    assert!(anew <= 4, "a new account: {anew}");
+    let alice = app.user("alice@example.com").await;
+    let linked = most(&wire, async || {
+        number += 1;
+        sign_in(&alice, &format!("person-{number}"), true).await;
+    })
+    .await;
+    assert!(linked <= 4, "one more identity: {linked}");
 }

@@ -107,12 +107,13 @@ pub async fn grant(
         _ => {
             let said: IdTokenGrantParams = body.form_or_json()?;
             let presented = said.presented()?;
-            let link_to = if said.link_identity {
-                Some(linking(&app, &headers).await?.0.user.id)
+            let caller = if said.link_identity {
+                Some(linking(&app, &headers).await?)
             } else {
                 None
             };
-            auth::id_token::sign_in(&app, client, &presented, link_to).await?
+            let bearer = caller.as_ref().map(|Caller(bearer)| &**bearer);
+            auth::id_token::sign_in(&app, client, &presented, bearer).await?
         }
     };
     signed_in(&app, &grant).await
