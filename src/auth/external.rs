@@ -14,7 +14,7 @@ use crate::models::oauth_client_state::OauthClientState;
 use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
-mod custom;
+pub(super) mod custom;
 mod decision;
 mod settle;
 

@@ -10,7 +10,8 @@ use super::{Client, external, invalid, link};
 use crate::app::App;
 use crate::config::External;
 use crate::error::{Code, Error, Result, UNEXPECTED_FAILURE, bad_request, failed};
-use crate::outside::oidc::{IdToken, claimed_issuer, issuers};
+use crate::outside::Http;
+use crate::outside::oidc::{Discovery, IdToken, claimed_issuer, issuers};
 use crate::outside::providers::Profile;
 
 /// What an application presents.
@@ -31,7 +32,6 @@ pub struct Presented<'a> {
 }
 
 /// Whose tokens count for a sign-in, as configured.
-#[derive(Debug)]
 struct Trust {
     /// The provider of the identity.
     provider: String,
@@ -40,6 +40,9 @@ struct Trust {
     clients: Vec<String>,
     skip_nonce_check: bool,
     email_optional: bool,
+    /// Where the issuer's document is, and by whom it is asked.
+    discovery_url: String,
+    http: Http,
 }
 
 /// Signs in whom the token is about, or adds the identity to the account of who asks: a `bearer`.
@@ -52,10 +55,15 @@ pub async fn sign_in(
     if let Some(bearer) = bearer {
         link::check_fresh(app, bearer)?;
     }
-    let trust = trust(&app.config.external, presented)?;
+    let trust = trust(app, presented).await?;
     let issuer = app
         .oidc
-        .issuer(&app.http, &trust.issuer, app.clock.now())
+        .issuer_at(
+            &trust.http,
+            &trust.issuer,
+            &trust.discovery_url,
+            app.clock.now(),
+        )
         .await;
     let issuer = issuer.map_err(|cause| failed(UNEXPECTED_FAILURE, cause))?;
     let read = async {
@@ -98,9 +106,14 @@ pub async fn sign_in(
 }
 
 /// Whom to believe. The issuer is asked only if the operator has named it, be it by switching its provider on.
-fn trust(external: &External, presented: &Presented<'_>) -> Result<Trust> {
+async fn trust(app: &App, presented: &Presented<'_>) -> Result<Trust> {
+    let external = &app.config.external;
     let Some((name, issuer)) = provider(external, presented)? else {
-        return generic(external, presented);
+        return if external::custom::is_custom(presented.provider) {
+            custom(app, presented.provider).await
+        } else {
+            generic(app, presented)
+        };
     };
     let disabled = || {
         bad_request(
@@ -125,6 +138,8 @@ fn trust(external: &External, presented: &Presented<'_>) -> Result<Trust> {
         skip_nonce_check: config.skip_nonce_check || name == "facebook",
         email_optional: config.email_optional,
         clients,
+        discovery_url: Discovery::url(&issuer),
+        http: app.http.clone(),
         issuer,
     })
 }
@@ -183,8 +198,8 @@ fn detected(presented: &Presented<'_>, name: &str, is_one: fn(&str) -> bool) -> 
 }
 
 /// An issuer that the operator allows by its URL. Its tokens count for whatever client the caller names.
-fn generic(external: &External, presented: &Presented<'_>) -> Result<Trust> {
-    let allowed = &external.allowed_id_token_issuers;
+fn generic(app: &App, presented: &Presented<'_>) -> Result<Trust> {
+    let allowed = &app.config.external.allowed_id_token_issuers;
     if !allowed.iter().any(|issuer| issuer == presented.issuer) {
         let provider = presented.provider;
         return Err(invalid(format!(
@@ -197,6 +212,45 @@ fn generic(external: &External, presented: &Presented<'_>) -> Result<Trust> {
         clients: vec![presented.client_id.to_owned()],
         skip_nonce_check: false,
         email_optional: false,
+        discovery_url: Discovery::url(presented.issuer),
+        http: app.http.clone(),
+    })
+}
+
+/// An issuer that an administrator has described.
+async fn custom(app: &App, identifier: &str) -> Result<Trust> {
+    if !app.config.custom_oauth.enabled {
+        return Err(invalid("Custom OAuth providers are disabled"));
+    }
+    let row = external::custom::find_row(app, identifier).await?;
+    let row = row.ok_or_else(|| invalid(format!("Custom provider {identifier:?} not found")))?;
+    if !row.enabled {
+        return Err(bad_request(
+            Code::ProviderDisabled,
+            format!("Custom provider {identifier:?} is disabled"),
+        ));
+    }
+    if !row.is_oidc() {
+        return Err(invalid(format!(
+            "Provider {identifier:?} is not an OIDC provider"
+        )));
+    }
+    let http = app.http.guarded(row.urls());
+    let Some((discovery_url, issuer)) = row.discovery_url().zip(row.issuer) else {
+        return Err(invalid(format!(
+            "OIDC provider {identifier:?} missing issuer"
+        )));
+    };
+    let mut clients = row.acceptable_client_ids;
+    clients.push(row.client_id);
+    Ok(Trust {
+        provider: identifier.to_owned(),
+        issuer,
+        clients,
+        skip_nonce_check: row.skip_nonce_check,
+        email_optional: row.email_optional,
+        discovery_url,
+        http,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::outside::oidc::Issuer;
 use crate::outside::providers::{Description, Endpoints, Provider, Unsupported};
 
 /// Whether this is the name of a custom provider.
-pub(super) fn is_custom(name: &str) -> bool {
+pub(in crate::auth) fn is_custom(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
@@ -27,10 +27,7 @@ pub(super) async fn find(
     if !app.config.custom_oauth.enabled {
         return unsupported("custom OAuth providers are disabled".to_owned());
     }
-    let mut conn = app.db.get().await?;
-    let found = CustomProvider::find(&mut conn, identifier).await;
-    drop(conn);
-    let Some(row) = found.public("Error finding custom provider")? else {
+    let Some(row) = find_row(app, identifier).await? else {
         return unsupported(format!("custom provider {identifier} not found"));
     };
     if !row.enabled {
@@ -68,6 +65,20 @@ pub(super) async fn find(
         described,
         app.clock.now(),
     )?))
+}
+
+/// The provider of this identifier, as it is described; enabled or not.
+pub(in crate::auth) async fn find_row(
+    app: &App,
+    identifier: &str,
+) -> Result<Option<CustomProvider>> {
+    // Postgres takes no NUL, and no such row can be there.
+    if identifier.contains('\0') {
+        return Ok(None);
+    }
+    let mut conn = app.db.get().await?;
+    let found = CustomProvider::find(&mut conn, identifier).await;
+    found.public("Error finding custom provider")
 }
 
 /// Asks the issuer for its endpoints, or knows them still. Unlike the endpoints themselves it is never at a private

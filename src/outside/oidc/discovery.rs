@@ -23,7 +23,8 @@ pub struct Discovery {
 
 impl Discovery {
     /// The document that every issuer has.
-    pub(super) fn url(issuer: &str) -> String {
+    #[must_use]
+    pub fn url(issuer: &str) -> String {
         let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
         format!("{issuer}/.well-known/openid-configuration")
     }
