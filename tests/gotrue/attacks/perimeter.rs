@@ -255,7 +255,8 @@ fn admin_routes(user_id: &str) -> Vec<(String, String)> {
             let path = path
                 .replace("{user_id}", user_id)
                 .replace("{factor_id}", STRANGE_ID)
-                .replace("{passkey_id}", STRANGE_ID);
+                .replace("{passkey_id}", STRANGE_ID)
+                .replace("{identifier}", "custom:acme");
             assert!(!path.contains('{'), "{path}");
             (path, method.to_ascii_uppercase())
         })

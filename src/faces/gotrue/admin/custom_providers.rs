@@ -1,9 +1,12 @@
 //! `/admin/custom-providers`.
 
-use axum::extract::{OriginalUri, Path, Request, State};
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use http::request::Parts;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -118,6 +121,18 @@ fn view(provider: &CustomProvider) -> Json<ProviderView<'_>> {
     Json(ProviderView::from(provider))
 }
 
+/// The provider that the path names. What is no UTF-8 names none.
+pub struct Identifier(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Identifier {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let identifier = Path::from_request_parts(parts, state).await;
+        Ok(Self(identifier.map(|Path(name)| name).unwrap_or_default()))
+    }
+}
+
 /// Lets nothing below this path pass where custom providers are switched off.
 pub async fn require_enabled(State(app): State<App>, request: Request, next: Next) -> Response {
     if app.config.custom_oauth.enabled {
@@ -167,7 +182,7 @@ pub async fn create(State(app): State<App>, body: Body) -> Result<Response> {
 }
 
 /// `GET /admin/custom-providers/{identifier}`.
-pub async fn show(State(app): State<App>, Path(identifier): Path<String>) -> Result<Response> {
+pub async fn show(State(app): State<App>, Identifier(identifier): Identifier) -> Result<Response> {
     let provider = custom_providers::find(&app, &identifier).await?;
     Ok(view(&provider).into_response())
 }
@@ -175,7 +190,7 @@ pub async fn show(State(app): State<App>, Path(identifier): Path<String>) -> Res
 /// `PUT /admin/custom-providers/{identifier}`.
 pub async fn update(
     State(app): State<App>,
-    Path(identifier): Path<String>,
+    Identifier(identifier): Identifier,
     body: Body,
 ) -> Result<Response> {
     let provider = custom_providers::update(&app, &identifier, read(&body)?).await?;
@@ -183,7 +198,10 @@ pub async fn update(
 }
 
 /// `DELETE /admin/custom-providers/{identifier}`.
-pub async fn delete(State(app): State<App>, Path(identifier): Path<String>) -> Result<StatusCode> {
+pub async fn delete(
+    State(app): State<App>,
+    Identifier(identifier): Identifier,
+) -> Result<StatusCode> {
     custom_providers::delete(&app, &identifier).await?;
     Ok(StatusCode::NO_CONTENT)
 }
