@@ -184,6 +184,13 @@ pub async fn arrive(
     } else {
         identify(app, &provider, detour, brought).await?
     };
+    if profile.emails.is_empty() && !detour.email_optional {
+        let cause = anyhow::anyhow!("{name} told no e-mail address");
+        return Err(failed(
+            "Error getting user email from external provider",
+            cause,
+        ));
+    }
     let person = Person::new(name, profile, detour.email_optional)?;
     let invitation = detour
         .invite_token
@@ -314,15 +321,8 @@ fn already_used() -> Error {
 }
 
 impl<'a> Person<'a> {
-    /// Refuses whom the provider does not name, or names without the address that we need.
+    /// Refuses whom the provider does not name.
     fn new(provider: &'a str, mut profile: Profile, email_optional: bool) -> Result<Self> {
-        if profile.emails.is_empty() && !email_optional {
-            let cause = anyhow::anyhow!("{provider} told no e-mail address");
-            return Err(failed(
-                "Error getting user email from external provider",
-                cause,
-            ));
-        }
         if profile.claims.sub.is_empty() {
             return Err(Error::Oauth {
                 error: "server_error".into(),

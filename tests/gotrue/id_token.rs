@@ -178,6 +178,26 @@ async fn an_apple_account_without_an_address_signs_in() {
     assert_eq!(again["user"]["id"], grant["user"]["id"]);
 }
 
+/// Unlike at the callback, an address is only needed to confirm an account.
+#[tokio::test]
+async fn a_token_without_an_address() {
+    let setting = Setting::new().await;
+    let token = setting.googles(json!({"email": null}));
+    let said = json!({"provider": "google", "id_token": token});
+    let why = setting.present(said.clone()).await;
+    let why = why.refused(422, Code::ProviderEmailNeedsVerification);
+    let expected = "Unverified email with google. Verify the email with google in order to sign in";
+    assert_eq!(why, expected);
+
+    let alice = setting.app.user("alice@example.com").await;
+    let token = setting.googles(json!({"email": null, "sub": "s-2"}));
+    let said = json!({"provider": "google", "id_token": token, "link_identity": true});
+    setting.present_as(&alice, said).await.ok();
+    let said = json!({"provider": "google", "id_token": token});
+    let grant = setting.present(said).await.ok();
+    assert_eq!(grant["user"]["id"], alice.id.as_str());
+}
+
 #[tokio::test]
 async fn what_has_to_be_said() {
     let setting = Setting::new().await;

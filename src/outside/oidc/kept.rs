@@ -112,7 +112,7 @@ impl<T> Kept<T> {
                 Ok(value) => {
                     state.value = Some(Arc::new(value));
                     state.failure = None;
-                    state.due = now + ttl;
+                    state.due = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
                 }
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "an issuer cannot be asked");
@@ -237,6 +237,14 @@ mod tests {
         assert_eq!(*hurry(&all[0], at(5)).await, 2, "too soon");
         assert_eq!(publisher.asked(), 2);
         assert_eq!(*hurry(&all[0], at(6)).await, 3);
+    }
+
+    #[tokio::test]
+    async fn for_ever_is_a_time_too() {
+        let (kept, publisher) = (Kept::default(), Publisher::default());
+        let publish = async || publisher.publish().await;
+        kept.get(at(0), TimeDelta::MAX, publish).await.unwrap();
+        assert_eq!(get(&kept, &publisher, at(1 << 40)).await.unwrap(), 1);
     }
 
     #[tokio::test]
