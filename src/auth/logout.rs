@@ -21,9 +21,9 @@ pub async fn sign_out(app: &App, bearer: &Bearer, scope: Scope) -> Result<()> {
         "",
         app.clock.now(),
     );
-    let mut conn = app.db.get().await?;
+    let conn = app.db.get().await?;
     Session::sign_out(
-        &mut conn,
+        &conn,
         bearer.user.id,
         scope,
         current,

@@ -11,7 +11,7 @@ settings! {
         enabled: bool = "true",
         /// How many there may be; 0: as many as are added.
         max_providers: u32 = "0",
-        /// Public address of this server as these providers are told, where it is not API_EXTERNAL_URL.
+        /// Public address of this server as these providers are told, where it is not `API_EXTERNAL_URL`.
         external_url: Option<Url> = "",
     }
 }

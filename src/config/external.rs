@@ -74,7 +74,7 @@ settings! {
         client_id: Vec<String> = "",
         /// Our secret there; for Apple the signed client secret.
         secret: Option<SecretString> = "",
-        /// Our callback as registered there: API_EXTERNAL_URL with /callback.
+        /// Our callback as registered there: `API_EXTERNAL_URL` with /callback.
         redirect_uri: String = "",
         /// Its base URL, where it is not the public one; Keycloak needs it.
         url: String = "",

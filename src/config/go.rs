@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 /// `1 t T TRUE true True` and `0 f F FALSE false False`.
+#[must_use]
 pub fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),

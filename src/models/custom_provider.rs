@@ -40,7 +40,11 @@ impl ProviderType {
 /// A provider as administrators describe it.
 #[derive(Clone, QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
-#[expect(missing_docs, reason = "the columns of GoTrue's table, in its words")]
+#[expect(
+    missing_docs,
+    clippy::struct_excessive_bools,
+    reason = "the columns of GoTrue's table, in its words"
+)]
 pub struct CustomProvider {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,

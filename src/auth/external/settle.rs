@@ -78,7 +78,7 @@ async fn attempt(
         letters: &letters,
         now: app.clock.now(),
     };
-    let settled = transaction(tx, async {
+    let settling = transaction(tx, async {
         let account = async {
             match errand {
                 Errand::SignIn => act.find_or_make().await,
@@ -89,8 +89,8 @@ async fn attempt(
         let (claimed, account) = join(claim(tx, way), account).await;
         claimed?;
         Ok(account?.write(&act, way))
-    })
-    .await?;
+    });
+    let settled = Box::pin(settling).await?;
     drop(conn);
     letters
         .confirmation

@@ -21,6 +21,7 @@ pub fn open<'a>(app: &App, user: &'a User) -> Result<Option<Cow<'a, str>>> {
 }
 
 /// What to write for a new hash of a user who is there.
+#[must_use]
 pub fn seal(app: &App, user_id: Uuid, hash: &str) -> String {
     app.vault.seal(user_id, hash)
 }

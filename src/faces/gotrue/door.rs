@@ -101,6 +101,7 @@ struct Elsewhere {
 }
 
 /// Tells of an error and sends the browser on.
+#[must_use]
 pub fn elsewhere(error: Error, target: String, method: &Method) -> Response {
     let mut response = error.into_response();
     let has_page = method == Method::GET;

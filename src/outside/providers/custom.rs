@@ -53,6 +53,7 @@ pub enum Endpoints {
 }
 
 /// What only custom providers have.
+#[expect(clippy::struct_field_names, reason = "GoTrue's name")]
 pub(super) struct Custom {
     issuer: Option<Box<Issuer>>,
     userinfo_url: Option<String>,

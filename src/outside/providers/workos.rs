@@ -25,6 +25,7 @@ struct User {
 }
 
 /// WorkOS tells who it is together with the token.
+#[expect(clippy::unused_async, reason = "all others ask")]
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let user: User = visit.told("profile")?;
     let claims = Claims::of(visit.api(), user.id)

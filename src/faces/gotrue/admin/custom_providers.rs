@@ -49,6 +49,7 @@ params! {
 
 /// A provider as administrators see it: without its secret.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "GoTrue's members")]
 struct ProviderView<'a> {
     id: Uuid,
     provider_type: &'a str,
