@@ -20,6 +20,18 @@ mod settle;
 
 use settle::{Errand, Way, settle};
 
+/// Parameters that are between us and a provider: nobody else sets them.
+pub const RESERVED: [&str; 8] = [
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+];
+
 /// Somebody sets out for a provider.
 #[derive(Debug, Default)]
 pub struct Departure<'a> {

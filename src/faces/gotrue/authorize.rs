@@ -6,22 +6,10 @@ use uuid::Uuid;
 
 use super::caller::Visitor;
 use crate::app::App;
-use crate::auth::external::{Departure, depart};
+use crate::auth::external::{Departure, RESERVED, depart};
 use crate::error::Result;
 use crate::urls::query::Pairs;
 use crate::web::redirect;
-
-/// What is between us and the provider; an application cannot set it.
-const RESERVED: [&str; 8] = [
-    "client_id",
-    "client_secret",
-    "redirect_uri",
-    "response_type",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-];
 
 /// Sends the browser to a provider.
 pub async fn authorize(

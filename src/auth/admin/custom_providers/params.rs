@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::PREFIX;
+use crate::auth::external::RESERVED;
 use crate::auth::invalid;
 use crate::error::Result;
 use crate::models::custom_provider::{CustomProvider, ProviderType};
@@ -34,19 +35,6 @@ pub struct Params {
     pub userinfo_url: String,
     pub jwks_uri: Option<String>,
 }
-
-/// Parameters of OAuth that are ours to set.
-const RESERVED: [&str; 9] = [
-    "client_id",
-    "client_secret",
-    "redirect_uri",
-    "response_type",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "nonce",
-];
 
 /// What no provider may say of a user.
 const PROTECTED: [&str; 13] = [
@@ -104,7 +92,7 @@ impl Params {
     /// What no provider may have.
     pub(super) fn check_values(&self) -> Result<()> {
         for (name, value) in self.authorization_params.iter().flatten() {
-            if RESERVED.contains(&name.as_str()) {
+            if name == "nonce" || RESERVED.contains(&name.as_str()) {
                 return Err(invalid(format!(
                     "Cannot override reserved OAuth parameter: {name}"
                 )));
