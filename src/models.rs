@@ -9,7 +9,6 @@ pub mod custom_provider;
 pub mod factor;
 pub mod flow_state;
 pub mod identity;
-pub mod oauth_client_state;
 pub mod one_time_token;
 pub mod outbox;
 pub mod passkey;

@@ -6,11 +6,11 @@ use uuid::Uuid;
 use super::grant::Grant;
 use super::{Client, invalid};
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::crypto::pkce::{self, Challenge};
 use crate::crypto::secrets::generate_text;
 use crate::error::{Code, Context, Error, Result, bad_request, failed, not_found, unprocessable};
 use crate::models::flow_state::{Detour, NewDetour};
-use crate::models::oauth_client_state::OauthClientState;
 use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
@@ -127,8 +127,9 @@ pub async fn depart(app: &App, client: &Client, departure: Departure<'_>) -> Res
     Ok(address)
 }
 
-/// Finds the way that somebody has come, by the `state` that the provider handed back.
-pub async fn resume(app: &App, state: &str) -> Result<Detour> {
+/// Finds the way that somebody has come, by the `state` that the provider handed back. Who brings a code as well may
+/// try it once.
+pub async fn resume(app: &App, state: &str, brought: &Return<'_>) -> Result<Detour> {
     if state.is_empty() {
         return Err(bad_request(
             Code::BadOauthCallback,
@@ -137,7 +138,8 @@ pub async fn resume(app: &App, state: &str) -> Result<Detour> {
     }
     let refused = |why| bad_request(Code::BadOauthState, why);
     let state = Uuid::try_parse(state).map_err(|_| refused("OAuth state parameter is invalid"))?;
-    let detour = Detour::find(&mut *app.db.get().await?, state)
+    let brings_code = brought.error.is_empty() && !brought.code.is_empty();
+    let detour = Detour::find(&mut *app.db.get().await?, state, brings_code)
         .await
         .public("Error loading flow state")?
         .ok_or_else(|| refused("OAuth state not found or expired"))?;
@@ -261,8 +263,7 @@ async fn identify(
             "OAuth callback with missing authorization code missing",
         ));
     }
-    let verifier = verifier(app, provider, detour).await?;
-    let verifier = verifier.as_deref();
+    let verifier = verifier(provider, detour, app.clock.now())?;
     let tokens = provider
         .exchange(Answer::Code { code, verifier })
         .await
@@ -298,34 +299,34 @@ async fn identify_by_oauth1(
 }
 
 /// What answers our own challenge to the provider, where there was one.
-async fn verifier(app: &App, provider: &Provider, detour: &Detour) -> Result<Option<String>> {
-    let Some(id) = detour.oauth_client_state_id else {
+fn verifier<'a>(
+    provider: &Provider,
+    detour: &'a Detour,
+    now: Timestamp,
+) -> Result<Option<&'a str>> {
+    let refused = |why| bad_request(Code::OauthInvalidState, why);
+    if detour.oauth_client_state_id.is_none() {
         return if provider.requires_pkce() {
-            Err(bad_request(
-                Code::OauthInvalidState,
-                "OAuth PKCE code verifier missing",
-            ))
+            Err(refused("OAuth PKCE code verifier missing"))
         } else {
             Ok(None)
         };
-    };
-    let state = OauthClientState::take(&mut *app.db.get().await?, id)
-        .await
-        .public("Failed to find OAuth state")?
-        .ok_or_else(|| unprocessable(Code::OauthClientStateNotFound, "OAuth state not found"))?;
-    if state.provider_type != detour.provider_type {
-        return Err(bad_request(
-            Code::OauthInvalidState,
-            "OAuth provider mismatch",
-        ));
     }
-    if state.is_expired(app.clock.now()) {
+    let state = &detour.client_state;
+    let Some(whose) = &state.client_state_provider else {
+        let gone = "OAuth state not found";
+        return Err(unprocessable(Code::OauthClientStateNotFound, gone));
+    };
+    if *whose != detour.provider_type {
+        return Err(refused("OAuth provider mismatch"));
+    }
+    if state.is_expired(now) {
         return Err(unprocessable(
             Code::OauthClientStateExpired,
             "OAuth state expired",
         ));
     }
-    Ok(state.code_verifier)
+    Ok(state.code_verifier.as_deref())
 }
 
 fn already_used() -> Error {

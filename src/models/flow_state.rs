@@ -98,7 +98,28 @@ pub struct Detour {
     /// Whether the user whom the identity is to be linked to is still there.
     #[diesel(sql_type = Bool)]
     pub has_linking_target: bool,
+    /// What we remember of our own challenge to the provider (`oauth_client_states`), as far as it was taken.
+    #[diesel(embed)]
+    pub client_state: ClientState,
 }
+
+/// Our side of a PKCE flow with a provider; all is empty where there is none.
+#[derive(Debug, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct ClientState {
+    /// Which provider it is for.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub client_state_provider: Option<String>,
+    /// Answers our challenge.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub code_verifier: Option<String>,
+    /// When the challenge was made.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub client_state_created_at: Option<Timestamp>,
+}
+
+/// How long a provider that wants a challenge from us may take.
+const CLIENT_STATE_LIFETIME: Duration = Duration::from_mins(5);
 
 impl NewDetour<'_> {
     /// Notes that a browser is sent to a provider. False, and nothing is noted, where nobody holds the invitation.
@@ -135,14 +156,18 @@ impl NewDetour<'_> {
 }
 
 impl Detour {
-    /// By its `state`.
-    pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Self>> {
+    /// By its `state`. With `take` our verifier is taken out as well: it is used once.
+    pub async fn find(conn: &mut Conn, id: Uuid, take: bool) -> QueryResult<Option<Self>> {
         statement(
-            "select id, user_id, auth_code, code_challenge, provider_type, invite_token, referrer, oauth_client_state_id, \
+            "with taken as (delete from oauth_client_states where $2 and id = (select oauth_client_state_id from flow_state where id = $1) \
+               returning provider_type as client_state_provider, code_verifier, created_at as client_state_created_at) \
+             select id, user_id, auth_code, code_challenge, provider_type, invite_token, referrer, oauth_client_state_id, \
              linking_target_id, email_optional, coalesce(created_at, 'epoch') as created_at, \
-             exists (select 1 from users u where u.id = f.linking_target_id) as has_linking_target from flow_state f where id = $1",
+             exists (select 1 from users u where u.id = f.linking_target_id) as has_linking_target, taken.* \
+             from flow_state f left join taken on true where id = $1",
         )
         .bind::<SqlUuid, _>(id)
+        .bind::<Bool, _>(take)
         .get_result(conn)
         .await
         .optional()
@@ -207,6 +232,15 @@ impl Detour {
             .execute(&mut conn)
             .await
             .map(drop)
+    }
+}
+
+impl ClientState {
+    /// Did the provider take too long?
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        let began = self.client_state_created_at;
+        began.is_none_or(|began| is_over(began, CLIENT_STATE_LIFETIME, now))
     }
 }
 

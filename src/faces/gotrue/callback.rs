@@ -44,7 +44,7 @@ pub async fn callback(
         error_description: said("error_description"),
         user: said("user"),
     };
-    let detour = match external::resume(&app, state).await {
+    let detour = match external::resume(&app, state, &brought).await {
         Ok(detour) => detour,
         Err(error) => {
             let target = redirect::with_error_in_query(&app.config.site_url, &error);
