@@ -17,7 +17,9 @@ use crate::crypto::keys::Keys;
 use crate::crypto::password::Scheme;
 use crate::crypto::sealed::Vault;
 use crate::db::Pool;
+use crate::outside::hooks::Hooks;
 use crate::outside::oidc::Oidc;
+use crate::outside::sms::Sms;
 use crate::outside::templates::Templates;
 use crate::outside::{Http, Manners};
 use crate::web::limits::Limits;
@@ -49,6 +51,10 @@ pub struct Parts {
     pub templates: Templates,
     /// Delivers what acts have queued.
     pub mailer: Mailer,
+    /// Sends text messages.
+    pub sms: Sms,
+    /// The operator's own programs.
+    pub hooks: Hooks,
     /// The one outgoing HTTP client.
     pub http: Http,
     /// What OpenID Connect issuers publish.
@@ -104,6 +110,8 @@ impl App {
             totals: Totals::default(),
             oidc: Oidc::new(config.external.oidc_provider_cache_ttl),
             templates: Templates::new(&config, http.clone()),
+            sms: Sms::new(&config, http.clone())?,
+            hooks: Hooks::new(&config.hooks)?,
             limits: Limits::new(&config, clock.now()),
             keys,
             redirects,

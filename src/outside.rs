@@ -1,4 +1,4 @@
-//! The world: SMTP, templates, HTTP, hooks. Only this module opens sockets.
+//! The world: SMTP, text messages, templates, HTTP, hooks. Only this module opens sockets.
 
 pub mod captcha;
 mod client;
@@ -10,6 +10,7 @@ pub mod mail;
 pub mod oidc;
 pub mod providers;
 pub mod pwned;
+pub mod sms;
 pub mod templates;
 
 pub use client::{Http, Manners, read};

@@ -48,26 +48,6 @@ const FEATURES: &[Feature] = &[
         ],
     },
     Feature {
-        what: "text messages are not sent",
-        switches: &["SMS_PROVIDER"],
-        others: &[
-            "SMS_TWILIO_ACCOUNT_SID",
-            "SMS_TWILIO_AUTH_TOKEN",
-            "SMS_TWILIO_MESSAGE_SERVICE_SID",
-            "SMS_TWILIO_CONTENT_SID",
-            "SMS_TWILIO_VERIFY_ACCOUNT_SID",
-            "SMS_TWILIO_VERIFY_AUTH_TOKEN",
-            "SMS_TWILIO_VERIFY_MESSAGE_SERVICE_SID",
-            "SMS_MESSAGEBIRD_ACCESS_KEY",
-            "SMS_MESSAGEBIRD_ORIGINATOR",
-            "SMS_TEXTLOCAL_API_KEY",
-            "SMS_TEXTLOCAL_SENDER",
-            "SMS_VONAGE_API_KEY",
-            "SMS_VONAGE_API_SECRET",
-            "SMS_VONAGE_FROM",
-        ],
-    },
-    Feature {
         what: "second factors are not served",
         switches: &[
             "MFA_PHONE_ENROLL_ENABLED",

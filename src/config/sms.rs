@@ -15,7 +15,7 @@ settings! {
     pub struct Sms("GOTRUE_SMS_") {
         /// Numbers count as confirmed without a message.
         autoconfirm: bool = "false",
-        /// Who sends: twilio, `twilio_verify`, messagebird, textlocal or vonage.
+        /// Who sends: twilio, `twilio_verify`, messagebird, textlocal or vonage; http: whom `TRUEGATE_SMS_HTTP_URL` names.
         provider: String = "",
         /// Text of a message: a Go template.
         template: String = "Your code is {{ .Code }}",
@@ -29,6 +29,37 @@ settings! {
         test_otp: TestOtps = "",
         /// Until when `TEST_OTP` counts; empty: for ever.
         test_otp_valid_until: Option<Timestamp> = "",
+        /// Twilio: the account.
+        twilio_account_sid: String = "",
+        /// Twilio: its token.
+        twilio_auth_token: Option<SecretString> = "",
+        /// Twilio: the messaging service, or the number that messages come from.
+        twilio_message_service_sid: String = "",
+        /// Twilio: the template of `WhatsApp` messages.
+        twilio_content_sid: String = "",
+        /// Twilio Verify, which makes and checks codes itself: the account.
+        twilio_verify_account_sid: String = "",
+        /// Twilio Verify: its token.
+        twilio_verify_auth_token: Option<SecretString> = "",
+        /// Twilio Verify: the service.
+        twilio_verify_message_service_sid: String = "",
+        /// Messagebird: the key.
+        messagebird_access_key: Option<SecretString> = "",
+        /// Messagebird: who messages come from.
+        messagebird_originator: String = "",
+        /// Textlocal: the key.
+        textlocal_api_key: Option<SecretString> = "",
+        /// Textlocal: who messages come from.
+        textlocal_sender: String = "",
+        /// Vonage: the key.
+        vonage_api_key: Option<SecretString> = "",
+        /// Vonage: its secret.
+        vonage_api_secret: Option<SecretString> = "",
+        /// Vonage: who messages come from.
+        vonage_from: String = "",
+    } and {
+        /// Where the providers' APIs are, for tests: a stand-in.
+        api_base: Option<String>,
     }
 }
 

@@ -1,15 +1,17 @@
 //! Settings of our own.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+use url::Url;
 
 use super::report::Report;
 use super::settings::settings;
-use super::value::Value;
+use super::value::{Json, Value};
 
 settings! {
     /// Truegate's own settings, which GoTrue does not have.
@@ -44,12 +46,30 @@ settings! {
         linking_session_age: Option<Duration> = "",
         /// Networks of one's own that custom providers may be in, such as 10.1.0.0/16.
         private_networks: Vec<IpNet> = "",
+        /// Where text messages are posted to, with `GOTRUE_SMS_PROVIDER=http`.
+        sms_http_url: Option<Url> = "",
+        /// Headers for that: a JSON object of arrays.
+        sms_http_headers: Json<BTreeMap<String, Vec<String>>> = "",
+        /// What is posted: a Go template with .Phone, .Message and .Code, each escaped as the Content-Type needs it (JSON, forms);
+        /// empty: `{"phone":"+{{ .Phone }}","message":"{{ .Message }}","code":"{{ .Code }}"}`.
+        sms_http_body: String = "",
         /// Swagger UI at /swagger.
         swagger_enabled: bool = "false",
     }
 }
 
+/// The default of `TRUEGATE_SMS_HTTP_BODY`.
+const SMS_HTTP_BODY: &str =
+    r#"{"phone":"+{{ .Phone }}","message":"{{ .Message }}","code":"{{ .Code }}"}"#;
+
 impl Truegate {
+    /// Text messages go to this address, as the settings' defaults describe them.
+    pub fn post_messages_to(&mut self, url: Url) {
+        self.sms_http_url = Some(url);
+        self.sms_http_headers = Json::default();
+        SMS_HTTP_BODY.clone_into(&mut self.sms_http_body);
+    }
+
     pub(super) fn settle(&mut self, report: &mut Report) {
         if self.hash_threads == 0 {
             self.hash_threads = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -78,6 +98,14 @@ impl Truegate {
             if number == 0 {
                 report.mistake(name, "it is 0; make it 1 or more");
             }
+        }
+        if self.sms_http_body.is_empty() {
+            SMS_HTTP_BODY.clone_into(&mut self.sms_http_body);
+        }
+        if self.sms_http_headers.is_broken() {
+            let fault =
+                r#"it is not a JSON object of arrays such as {"Authorization":["Bearer .."]}"#;
+            report.mistake("TRUEGATE_SMS_HTTP_HEADERS", fault);
         }
         // RFC 9106 §3.1.
         let least = self.argon2_lanes.saturating_mul(8);

@@ -235,7 +235,7 @@ impl Deref for Seconds {
 
 /// JSON in a variable. GoTrue starts with broken JSON, and so do we: the value is then the empty one, and
 /// its section warns about it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Json<T> {
     value: T,
     broken: bool,
