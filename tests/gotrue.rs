@@ -8,6 +8,7 @@ mod hostile;
 mod hostile_providers;
 mod id_token;
 mod identities;
+mod messages;
 mod oidc;
 mod providers;
 mod races;

@@ -3,7 +3,7 @@
 
 use super::invalid;
 use crate::app::App;
-use crate::error::{Code, Error, Result, bad_request, unprocessable};
+use crate::error::{Code, Error, Result, bad_request};
 use crate::outside::email_validation;
 
 /// The longest address, in bytes.
@@ -181,10 +181,11 @@ pub fn normalise_phone(number: &str) -> String {
     number.strip_prefix('+').unwrap_or(number).replace(' ', "")
 }
 
-/// Checks the channel of a text message; none said is `sms`.
-pub fn check_channel(app: &App, channel: &str) -> Result<()> {
-    if is_channel(channel, &app.config.sms.provider) {
-        return Ok(());
+/// The channel of a text message; none said is `sms`. A hook takes any.
+pub fn parse_channel(app: &App, channel: &str) -> Result<String> {
+    let channel = if channel.is_empty() { "sms" } else { channel };
+    if app.hooks.send_sms.is_some() || is_channel(channel, &app.config.sms.provider) {
+        return Ok(channel.to_owned());
     }
     Err(invalid(
         "Invalid channel, supported values are 'sms' or 'whatsapp'. 'whatsapp' is only supported if Twilio or Twilio \
@@ -194,19 +195,10 @@ pub fn check_channel(app: &App, channel: &str) -> Result<()> {
 
 fn is_channel(channel: &str, provider: &str) -> bool {
     match channel {
-        "" | "sms" => true,
+        "sms" => true,
         "whatsapp" => matches!(provider, "twilio" | "twilio_verify"),
         _ => false,
     }
-}
-
-/// The refusal of an act that would send a text message: no provider is served yet.
-#[must_use]
-pub fn no_sms(what: &str) -> Error {
-    unprocessable(
-        Code::SmsSendFailed,
-        format!("Error sending {what} OTP to provider: this version sends no text messages"),
-    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Proving once more who it is, before a password change: a nonce by mail.
+//! Proving once more who it is, before a password change: a nonce by mail or text message.
 
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
-use super::{Client, address, invalid, signup};
+use super::messaging::{self, Asked};
+use super::{Client, invalid, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::crypto::otp;
@@ -12,8 +13,9 @@ use crate::models::audit_log_entry::Action;
 use crate::models::one_time_token::OneTimeToken;
 use crate::models::user::User;
 
-/// Sends a nonce to the user's e-mail address.
-pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
+/// Sends a nonce to the user's e-mail address, or else phone; gives the message's id, if it has one.
+pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<Option<&'static str>> {
+    let action = Action::UserReauthenticateRequested;
     match (user.email(), user.phone()) {
         ("", "") => {
             return Err(invalid(
@@ -26,7 +28,15 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
                 "Please verify your phone first.",
             ));
         }
-        ("", _) => return Err(address::no_sms("reauthentication")),
+        ("", phone) => {
+            let asked = Asked {
+                purpose: messaging::Purpose::Reauthentication,
+                phone,
+                channel: "sms",
+                audit: Some((action, None)),
+            };
+            return messaging::send_asked(app, client, user, asked).await;
+        }
         _ if !user.is_confirmed() => {
             return Err(unprocessable(
                 Code::EmailNotConfirmed,
@@ -35,8 +45,8 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<()> {
         }
         _ => {}
     }
-    let action = Action::UserReauthenticateRequested;
-    mailing::send_asked(app, client, user, Purpose::Reauthentication, action, None).await
+    mailing::send_asked(app, client, user, Purpose::Reauthentication, action, None).await?;
+    Ok(None)
 }
 
 /// Spends a nonce. A right one is spent even when the act that needed it is refused afterwards.
@@ -47,6 +57,13 @@ pub async fn spend_nonce(app: &App, user: &User, nonce: &str, now: Timestamp) ->
             "Nonce has expired or is invalid",
         )
     };
+    if user.email().is_empty() && !user.phone().is_empty() && app.sms.checks_codes() {
+        // The provider spends it.
+        if user.reauthentication_token.is_empty() {
+            return Err(refused());
+        }
+        return messaging::check_code(app, user.phone(), nonce).await;
+    }
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;

@@ -1,8 +1,9 @@
-//! Sending a mail once more that did not arrive.
+//! Sending a mail or a text message once more that did not arrive.
 
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
+use super::messaging::{self, Asked};
 use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::crypto::pkce::Challenge;
@@ -27,8 +28,9 @@ pub struct Params {
     pub code_challenge_method: String,
 }
 
-/// Sends it again. Who is unknown, is confirmed already or changes nothing gets the same answer.
-pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<()> {
+/// Sends it again; gives the message's id, if it has one. Who is unknown, is confirmed already or changes nothing gets
+/// the same answer.
+pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<Option<&'static str>> {
     let challenge = match params.kind.as_str() {
         "signup" | "email_change" => {
             parse_challenge(&params.code_challenge, &params.code_challenge_method)?
@@ -47,28 +49,45 @@ pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<()> {
         return Err(invalid("Type provided requires a phone number"));
     }
     let Some(user) = find(app, client, params).await? else {
-        return Ok(());
+        return Ok(None);
     };
     match params.kind.as_str() {
-        "signup" if !user.is_confirmed() => {
-            mailing::send_asked(
-                app,
-                client,
-                &user,
-                Purpose::Confirmation,
-                Action::UserConfirmationRequested,
-                challenge
-                    .as_ref()
-                    .map(|challenge| (Method::EmailSignup, challenge)),
-            )
-            .await
-        }
+        "signup" if !user.is_confirmed() => mailing::send_asked(
+            app,
+            client,
+            &user,
+            Purpose::Confirmation,
+            Action::UserConfirmationRequested,
+            challenge
+                .as_ref()
+                .map(|challenge| (Method::EmailSignup, challenge)),
+        )
+        .await
+        .map(|()| None),
         "email_change" if !user.email_change.is_empty() => {
-            send_email_change(app, client, user, challenge.as_ref()).await
+            send_email_change(app, client, user, challenge.as_ref())
+                .await
+                .map(|()| None)
         }
-        "sms" if !user.is_phone_confirmed() => Err(address::no_sms("confirmation")),
-        "phone_change" if !user.phone_change.is_empty() => Err(address::no_sms("phone_change")),
-        _ => Ok(()),
+        "sms" if !user.is_phone_confirmed() => {
+            let asked = Asked {
+                purpose: messaging::Purpose::Confirmation,
+                phone: user.phone(),
+                channel: "sms",
+                audit: Some((Action::UserRecoveryRequested, None)),
+            };
+            messaging::send_asked(app, client, &user, asked).await
+        }
+        "phone_change" if !user.phone_change.is_empty() => {
+            let asked = Asked {
+                purpose: messaging::Purpose::PhoneChange,
+                phone: &user.phone_change,
+                channel: "sms",
+                audit: None,
+            };
+            messaging::send_asked(app, client, &user, asked).await
+        }
+        _ => Ok(None),
     }
 }
 

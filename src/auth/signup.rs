@@ -78,14 +78,16 @@ pub async fn sign_up(app: &App, client: &Client, params: Params) -> Result<Signe
             "Only an email address or phone number should be provided on signup.",
         ));
     }
-    if !params.phone.is_empty() {
-        address::check_channel(app, &params.channel)?;
-        if !params.code_challenge.is_empty() {
-            return Err(invalid("PKCE not supported for phone signups"));
-        }
+    let channel = if params.phone.is_empty() {
+        String::new()
+    } else {
+        address::parse_channel(app, &params.channel)?
+    };
+    if !params.phone.is_empty() && !params.code_challenge.is_empty() {
+        return Err(invalid("PKCE not supported for phone signups"));
     }
     let challenge = parse_challenge(&params.code_challenge, &params.code_challenge_method)?;
-    let contact = Contact::parse(app, &params.email, &params.phone)?;
+    let contact = Contact::parse(app, &params.email, &params.phone, channel)?;
     let opened = account::open(
         app,
         client,

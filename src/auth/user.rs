@@ -8,7 +8,7 @@ use super::bearer::Bearer;
 use super::mailing::{self, Notice, Stationery};
 use super::password::at_rest;
 use super::verify::{self, PhoneNotices};
-use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup};
+use super::{Client, address, invalid, messaging, parse_challenge, policy, reauthenticate, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
@@ -86,10 +86,14 @@ pub async fn update(
     } else {
         None
     };
-    if changes.changes_phone(user) && !app.config.sms.autoconfirm {
-        return Err(address::no_sms("phone_change"));
-    }
     let mails = Mails::prepare(app, user, &changes).await?;
+    let message = if changes.changes_phone(user) && !app.config.sms.autoconfirm {
+        let (phone, channel) = (&changes.phone, &changes.channel);
+        let purpose = messaging::Purpose::PhoneChange;
+        Some(Box::pin(messaging::send(app, client, purpose, user, phone, channel)).await?)
+    } else {
+        None
+    };
 
     let mut conn = app.db.get().await?;
     let updated = conn
@@ -142,7 +146,9 @@ pub async fn update(
                 user = verify::apply_email_change(app, tx, user, &mails.email_changed, now).await?;
                 before = user.clone();
             }
-            if changes.changes_phone(&before) {
+            if let Some(message) = &message {
+                message.note(app, tx, &mut user).await?;
+            } else if changes.changes_phone(&before) {
                 user.save(tx, &before, now).await?;
                 user = verify::apply_phone_change(app, tx, user, &changes.phone, &mails.phone, now)
                     .await?;
@@ -193,10 +199,7 @@ impl Mails {
             },
             email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
             password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
-            phone: PhoneNotices {
-                changed: mailing::notice(app, MailKind::PhoneChangedNotification).await,
-                linked: mailing::notice(app, MailKind::IdentityLinkedNotification).await,
-            },
+            phone: PhoneNotices::prepare(app).await,
         })
     }
 }
@@ -207,7 +210,7 @@ async fn check_formats(app: &App, changes: &mut Changes) -> Result<()> {
     }
     if !changes.phone.is_empty() {
         changes.phone = address::parse_phone(&changes.phone)?;
-        address::check_channel(app, &changes.channel)?;
+        changes.channel = address::parse_channel(app, &changes.channel)?;
     }
     if let Some(password) = &changes.password {
         policy::check_password(app, password).await?;

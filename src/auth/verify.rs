@@ -1,4 +1,4 @@
-//! Proving to own an address: with the link of a mail, or with the code in it.
+//! Proving to own an address: with the link of a mail, or with the code in a mail or text message.
 
 use diesel_async::AsyncConnection;
 
@@ -14,14 +14,16 @@ use crate::error::{Code, Context, Error, OnConstraint, Result, bad_request};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
-use crate::models::identity::{EMAIL, Identity, PHONE};
+use crate::models::identity::{EMAIL, Identity};
 use crate::models::one_time_token::{OneTimeToken, TokenType};
 use crate::models::session::{Scope, Session};
 use crate::models::user::User;
 
 mod find;
+mod phone;
 
 use find::{code_expired, find};
+pub(super) use phone::{PhoneNotices, apply_phone_change};
 
 /// What a link or code was sent for (the `type` parameter).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,17 +137,21 @@ pub async fn verify(
     proof: &Proof,
     pkce: bool,
 ) -> Result<(Verified, Kind)> {
+    let vouched = find::vouched_for(app, client, kind, proof).await?;
     let changed = mailing::notice(app, MailKind::EmailChangedNotification).await;
+    let phone_notices = PhoneNotices::prepare(app).await;
     let mut conn = app.db.get().await?;
     let verified = conn
         .transaction::<_, Error, _>(async |tx| {
             let now = app.clock.now();
-            let (user, hash, kind) = find(app, tx, client, kind, proof, now).await?;
+            let (user, hash, kind) = find(app, tx, client, kind, proof, vouched, now).await?;
             let verified = match kind {
                 Kind::Signup | Kind::Invite => Some(confirm_signup(app, tx, user, now).await?),
                 Kind::Recovery | Kind::MagicLink => Some(recover(app, tx, user, now).await?),
                 Kind::EmailChange => change_email(app, tx, user, &hash, &changed, now).await?,
-                Kind::Email | Kind::Sms | Kind::PhoneChange => {
+                Kind::Sms => Some(phone::confirm(app, tx, user, now).await?),
+                Kind::PhoneChange => Some(phone::change(app, tx, user, &phone_notices, now).await?),
+                Kind::Email => {
                     return Err(invalid("Unsupported verification type"));
                 }
             };
@@ -339,65 +345,6 @@ pub(super) async fn apply_email_change(
     if !before.email().is_empty() && before.email() != user.email() {
         let more = serde_json::json!({ "Email": user.email(), "OldEmail": before.email() });
         mailing::notify(app, tx, changed, &user, before.email(), more).await?;
-    }
-    Ok(user)
-}
-
-/// What tells a user of a new phone number.
-pub(super) struct PhoneNotices {
-    pub(super) changed: Notice,
-    pub(super) linked: Notice,
-}
-
-/// Makes a phone number the user's own, confirmed.
-pub(super) async fn apply_phone_change(
-    app: &App,
-    tx: &mut Conn,
-    mut user: User,
-    phone: &str,
-    notices: &PhoneNotices,
-    now: Timestamp,
-) -> Result<User> {
-    let before = user.clone();
-    app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
-        .await?;
-    let id = user.id.to_string();
-    match user
-        .identities
-        .iter_mut()
-        .find(|identity| identity.provider == PHONE && identity.provider_id == id)
-    {
-        Some(identity) => {
-            let claims = serde_json::json!({ "phone": phone, "phone_verified": true });
-            identity
-                .merge(tx, crate::models::identity::object(claims))
-                .await?;
-        }
-        None => {
-            let identity = Identity::of_phone(user.id, phone, true, now);
-            identity
-                .insert(tx)
-                .await
-                .public("Error creating identity")?;
-            user.identities.push(identity);
-        }
-    }
-    user.is_anonymous = false;
-    user.phone = Some(phone.to_owned());
-    user.phone_change.clear();
-    user.phone_change_token.clear();
-    user.phone_confirmed_at = Some(now);
-    OneTimeToken::clear_all(tx, user.id).await?;
-    user.save(tx, &before, now)
-        .await
-        .on_constraint("users_phone_key", super::phone_exists)?;
-    if !before.phone().is_empty() && before.phone() != phone {
-        let more = serde_json::json!({ "Phone": phone, "OldPhone": before.phone() });
-        mailing::notify(app, tx, &notices.changed, &user, user.email(), more).await?;
-    }
-    if user.identities.len() > before.identities.len() {
-        let more = serde_json::json!({ "Provider": PHONE });
-        mailing::notify(app, tx, &notices.linked, &user, user.email(), more).await?;
     }
     Ok(user)
 }

@@ -53,6 +53,7 @@ pub struct Limits {
     clients: Mutex<Table>,
     no_mail: bool,
     mail: Mutex<Global>,
+    messages: Mutex<Global>,
 }
 
 impl Limits {
@@ -84,6 +85,7 @@ impl Limits {
             clients: Mutex::new(Table::new(is_used)),
             no_mail: rates.email_sent.is_zero(),
             mail: Mutex::new(Global::new(rates.email_sent, now)),
+            messages: Mutex::new(Global::new(rates.sms_sent, now)),
         }
     }
 
@@ -120,6 +122,11 @@ impl Limits {
             (false, true) => Ok(()),
             (false, false) => lock(&self.mail).take(now),
         }
+    }
+
+    /// Counts a text message, or tells after how long another may be sent (none: never).
+    pub fn message(&self, now: Timestamp) -> Result<(), Option<Duration>> {
+        lock(&self.messages).take(now)
     }
 }
 

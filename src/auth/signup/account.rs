@@ -5,15 +5,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join4, ready};
 use serde_json::{Map, Value};
 
+use super::contact::Letter;
 use super::{Contact, Password, SignedUp, gone};
 use crate::app::App;
 use crate::auth::Client;
 use crate::auth::grant::{SignIn, issue, provider_trait};
-use crate::auth::mailing::{self, Purpose, Stationery};
+use crate::auth::mailing::{self, Purpose};
+use crate::auth::messaging;
 use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
 use crate::db::{Conn, transaction};
-use crate::error::{Code, Context, Error, OnConstraint, Result, unprocessable};
+use crate::error::{Code, Context, Error, OnConstraint, Result, UNEXPECTED_FAILURE, unprocessable};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::flow_state::FlowState;
@@ -36,64 +38,77 @@ pub(super) async fn open(
     if let Some(existing) = existing.as_ref().filter(|user| contact.is_confirmed(user)) {
         return repeated(app, client, existing, contact, data).await;
     }
-    let stationery = contact.stationery(app).await?;
-
     let now = app.clock.now();
+    let newcomer = existing.is_none().then(|| {
+        let mut user = contact.new_user(app, client, data.clone(), now);
+        user.encrypted_password = Some(hash);
+        user
+    });
+    // The account as it will be if all goes well: who sends a message is told of it.
+    let mut drafted = existing
+        .clone()
+        .or_else(|| newcomer.clone())
+        .ok_or_else(gone)?;
+    let identity = adopt(contact, &mut drafted, &data, None, now);
+    let letter = contact.letter(app, client, &drafted).await?;
+
     let conn = app.db.get().await?;
     let tx: &Conn = &conn;
     let signed_up = transaction(tx, async {
-        let user = match &existing {
+        let mut user = match newcomer {
+            Some(newcomer) => insert_or_find(app, tx, newcomer).await?,
             // An unconfirmed account is kept as it is: nobody has proven to own it.
-            Some(existing) => User::lock(tx, existing.id).await?.ok_or_else(gone)?,
-            None => {
-                let mut user = contact.new_user(app, client, data.clone(), now);
-                user.encrypted_password = Some(hash);
-                insert_or_find(tx, user).await?
-            }
+            None => User::lock(tx, drafted.id).await?.ok_or_else(gone)?,
         };
         if contact.is_confirmed(&user) {
             return Ok(ready(Ok(Err(user))).boxed());
         }
-        let mut account = Account {
+        let before = user.clone();
+        let identity = identity.filter(|identity| identity.user_id == user.id);
+        let identity = adopt(contact, &mut user, &data, identity, now);
+        let account = Account {
             app,
             client,
             tx,
             contact,
-            before: user.clone(),
             user,
-            identity: None,
+            before,
+            identity,
             now,
         };
-        account.adopt(&data);
-        Ok(match &stationery {
+        Ok(match &letter {
             None => account.confirm()?.map(|done| done.map(Ok)).boxed(),
-            Some(stationery) => {
-                let asked = account.ask(stationery, challenge).await?;
+            Some(letter) => {
+                let asked = account.ask(letter, challenge).await?;
                 asked.map(|done| done.map(Ok)).boxed()
             }
         })
     })
     .await?;
     drop(conn);
-    match (signed_up, &stationery) {
+    match (signed_up, &letter) {
         (Err(existing), _) => repeated(app, client, &existing, contact, data).await,
-        (Ok(signed_up), None) => Ok(signed_up),
-        (Ok(signed_up), Some(stationery)) => {
+        (Ok(signed_up), Some(Letter::Mail(stationery))) => {
             stationery
                 .post(app)
                 .await
                 .public("Error sending confirmation email")?;
             Ok(signed_up)
         }
+        (Ok(signed_up), _) => Ok(signed_up),
     }
 }
 
 /// Inserts a new account; where another request was quicker with the same address, its account it is.
-async fn insert_or_find(tx: &Conn, mut user: User) -> Result<User> {
+async fn insert_or_find(app: &App, tx: &Conn, mut user: User) -> Result<User> {
     if user
         .insert(tx)
         .await
-        .on_constraint("users_phone_key", already_registered)
+        .on_constraint("users_phone_key", || match &app.config.sms {
+            sms if sms.autoconfirm => already_registered(),
+            // Another request for the same number has sent a message.
+            sms => messaging::too_soon(sms.max_frequency),
+        })
         .public("Database error saving new user")?
     {
         return Ok(user);
@@ -119,27 +134,35 @@ struct Account<'a> {
     now: Timestamp,
 }
 
-impl<'a> Account<'a> {
-    /// Gives the user its identity, which then says all that is known of an unconfirmed user.
-    fn adopt(&mut self, data: &Map<String, Value>) {
-        let Self { user, contact, .. } = self;
-        let provider = contact.provider();
-        if user.own_identity(provider).is_none() {
-            let identity = contact.first_identity(user, data, self.now);
-            let mut shown = identity.clone();
-            // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
-            shown.identity_data.retain(|_, value| !value.is_null());
-            user.user_metadata.clone_from(&shown.identity_data);
-            user.identities = vec![shown];
-            user.derive_providers();
-            self.identity = Some(identity);
-        }
-        // The answer shows no other: whoever asks has proven nothing yet.
-        let id = user.id.to_string();
-        user.identities
-            .retain(|identity| identity.provider == provider && identity.provider_id == id);
+/// Gives the user its identity (`drafted`, where that was shown already), which then says all that is known of an
+/// unconfirmed user. Returns it where it has yet to be written.
+fn adopt(
+    contact: &Contact,
+    user: &mut User,
+    data: &Map<String, Value>,
+    drafted: Option<Identity>,
+    now: Timestamp,
+) -> Option<Identity> {
+    let provider = contact.provider();
+    let mut new = None;
+    if user.own_identity(provider).is_none() {
+        let identity = drafted.unwrap_or_else(|| contact.first_identity(user, data, now));
+        let mut shown = identity.clone();
+        // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
+        shown.identity_data.retain(|_, value| !value.is_null());
+        user.user_metadata.clone_from(&shown.identity_data);
+        user.identities = vec![shown];
+        user.derive_providers();
+        new = Some(identity);
     }
+    // The answer shows no other: whoever asks has proven nothing yet.
+    let id = user.id.to_string();
+    user.identities
+        .retain(|identity| identity.provider == provider && identity.provider_id == id);
+    new
+}
 
+impl<'a> Account<'a> {
     /// Confirms the account at once and signs it in: the last writes of its transaction.
     fn confirm(mut self) -> Result<impl Future<Output = Result<SignedUp>> + Send + use<'a>> {
         let Self { app, now, tx, .. } = self;
@@ -184,10 +207,11 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Asks by mail to confirm the account; gives the last write of its transaction.
+    /// Asks by mail to confirm the account, or notes by which message that was asked; gives the last write of its
+    /// transaction.
     async fn ask(
         mut self,
-        stationery: &Stationery,
+        letter: &Letter,
         challenge: Option<&Challenge<'_>>,
     ) -> Result<impl Future<Output = Result<SignedUp>> + Send + use<'a>> {
         let Self { app, now, tx, .. } = self;
@@ -204,21 +228,20 @@ impl<'a> Account<'a> {
         if let Some(challenge) = challenge {
             FlowState::begin(tx, user.id, EMAIL, Method::EmailSignup, challenge, now).await?;
         }
-        mailing::send_code(
-            app,
-            tx,
-            self.client,
-            stationery,
-            Purpose::Confirmation,
-            user,
-            challenge.is_some(),
-        )
-        .await?;
+        let failure = match letter {
+            Letter::Mail(stationery) => {
+                let (purpose, pkce) = (Purpose::Confirmation, challenge.is_some());
+                mailing::send_code(app, tx, self.client, stationery, purpose, user, pkce).await?;
+                "Error sending confirmation email"
+            }
+            Letter::Message(sent) => {
+                sent.note(app, tx, user).await?;
+                UNEXPECTED_FAILURE
+            }
+        };
         Ok(async move {
             let mut user = self.user;
-            user.save(tx, &self.before, now)
-                .await
-                .public("Error sending confirmation email")?;
+            user.save(tx, &self.before, now).await.public(failure)?;
             if user.invited_at.is_some() {
                 // Who was invited by somebody must not learn what that somebody knows.
                 user.user_metadata.clear();

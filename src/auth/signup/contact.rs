@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::auth::mailing::{self, Purpose, Stationery};
+use crate::auth::messaging::{self, Sent};
 use crate::auth::{Client, address, grant, invalid};
 use crate::clock::Timestamp;
 use crate::error::{Code, Context, Result, bad_request};
@@ -14,13 +15,26 @@ use crate::models::user::User;
 pub(in crate::auth) enum Contact {
     /// An e-mail address.
     Email(String),
-    /// A phone number without `+`.
-    Phone(String),
+    /// A phone number.
+    Phone {
+        /// Its digits, without `+`.
+        number: String,
+        /// How messages get there.
+        channel: String,
+    },
+}
+
+/// What asks a newcomer to confirm the address.
+pub(super) enum Letter {
+    /// A mail, to be written.
+    Mail(Stationery),
+    /// A text message, sent already.
+    Message(Sent),
 }
 
 impl Contact {
     /// Reads an address, or else a phone number; either may be switched off.
-    pub(super) fn parse(app: &App, email: &str, phone: &str) -> Result<Self> {
+    pub(super) fn parse(app: &App, email: &str, phone: &str, channel: String) -> Result<Self> {
         let on = &app.config.external;
         match (email, phone) {
             ("", "") => Err(invalid(match (on.email_enabled, on.phone_enabled) {
@@ -33,7 +47,10 @@ impl Contact {
                 Code::PhoneProviderDisabled,
                 "Phone signups are disabled",
             )),
-            ("", phone) => address::parse_phone(phone).map(Self::Phone),
+            ("", phone) => {
+                let number = address::parse_phone(phone)?;
+                Ok(Self::Phone { number, channel })
+            }
             _ if !on.email_enabled => Err(bad_request(
                 Code::EmailProviderDisabled,
                 "Email signups are disabled",
@@ -45,7 +62,7 @@ impl Contact {
     pub(super) const fn provider(&self) -> &'static str {
         match self {
             Self::Email(_) => EMAIL,
-            Self::Phone(_) => PHONE,
+            Self::Phone { .. } => PHONE,
         }
     }
 
@@ -53,7 +70,7 @@ impl Contact {
     pub(super) fn signup_trait(&self) -> Option<Value> {
         match self {
             Self::Email(_) => grant::provider_trait(EMAIL),
-            Self::Phone(_) => Some(json!({ "provider": PHONE, "channel": "sms" })),
+            Self::Phone { channel, .. } => Some(json!({ "provider": PHONE, "channel": channel })),
         }
     }
 
@@ -65,20 +82,30 @@ impl Contact {
                 let own_domains = app.config.experimental.own_linking_domains();
                 User::find_holder(&mut conn, email, &client.aud, None, &own_domains).await
             }
-            Self::Phone(phone) => User::find_by_phone(&mut conn, phone, &client.aud).await,
+            Self::Phone { number, .. } => User::find_by_phone(&mut conn, number, &client.aud).await,
         }
         .public("Database error finding user")
     }
 
-    /// What a code to confirm it is sent on; none where it is confirmed at once.
-    pub(super) async fn stationery(&self, app: &App) -> Result<Option<Stationery>> {
+    /// What asks this user to confirm it; none where it is confirmed at once.
+    pub(super) async fn letter(
+        &self,
+        app: &App,
+        client: &Client,
+        user: &User,
+    ) -> Result<Option<Letter>> {
         match self {
             Self::Email(_) if app.config.mailer.autoconfirm => Ok(None),
-            Self::Email(email) => mailing::prepare(app, Purpose::Confirmation, email)
-                .await
-                .map(Some),
-            Self::Phone(_) if app.config.sms.autoconfirm => Ok(None),
-            Self::Phone(_) => Err(address::no_sms("confirmation")),
+            Self::Email(email) => {
+                let stationery = mailing::prepare(app, Purpose::Confirmation, email).await?;
+                Ok(Some(Letter::Mail(stationery)))
+            }
+            Self::Phone { .. } if app.config.sms.autoconfirm => Ok(None),
+            Self::Phone { number, channel } => {
+                let purpose = messaging::Purpose::Confirmation;
+                let sent = messaging::send(app, client, purpose, user, number, channel).await?;
+                Ok(Some(Letter::Message(sent)))
+            }
         }
     }
 
@@ -92,7 +119,7 @@ impl Contact {
     ) -> User {
         let (email, phone) = match self {
             Self::Email(email) => (Some(email.clone()), None),
-            Self::Phone(phone) => (None, Some(phone.clone())),
+            Self::Phone { number, .. } => (None, Some(number.clone())),
         };
         let provider = self.provider();
         let mut user = User::new(&client.aud, email, phone, now);
@@ -111,7 +138,7 @@ impl Contact {
     ) -> Identity {
         let mut identity = match self {
             Self::Email(_) => Identity::of_email(user.id, user.email(), false, now),
-            Self::Phone(_) => {
+            Self::Phone { .. } => {
                 let mut identity = Identity::of_phone(user.id, "", false, now);
                 // GoTrue's claims of a phone sign-up name the (empty) e-mail address rather than the phone.
                 identity.identity_data.remove("phone");
@@ -130,14 +157,14 @@ impl Contact {
     pub(super) fn is_confirmed(&self, user: &User) -> bool {
         match self {
             Self::Email(_) => user.is_confirmed(),
-            Self::Phone(_) => user.is_phone_confirmed(),
+            Self::Phone { .. } => user.is_phone_confirmed(),
         }
     }
 
     pub(super) fn confirm(&self, user: &mut User, now: Timestamp) {
         match self {
             Self::Email(_) => user.confirm(now),
-            Self::Phone(_) => user.confirm_phone(now),
+            Self::Phone { .. } => user.confirm_phone(now),
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::caller::Visitor;
-use super::views::done;
+use super::views::sent;
 use crate::app::App;
 use crate::auth::magiclink::{self, Params};
 use crate::error::Result;
@@ -41,6 +41,6 @@ pub async fn send(State(app): State<App>, visitor: Visitor, body: Body) -> Resul
         code_challenge: said.code_challenge,
         code_challenge_method: said.code_challenge_method,
     };
-    magiclink::send_otp(&app, &visitor.client, params).await?;
-    Ok(done())
+    let message_id = magiclink::send_otp(&app, &visitor.client, params).await?;
+    Ok(sent(message_id))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::caller::{Caller, Visitor};
-use super::views::done;
+use super::views::sent;
 use crate::app::App;
 use crate::auth::reauthenticate;
 use crate::error::Result;
@@ -15,6 +15,6 @@ pub async fn send(
     Caller(bearer): Caller,
     visitor: Visitor,
 ) -> Result<Response> {
-    reauthenticate::send_nonce(&app, &visitor.client, &bearer.user).await?;
-    Ok(done())
+    let message_id = reauthenticate::send_nonce(&app, &visitor.client, &bearer.user).await?;
+    Ok(sent(message_id))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::caller::Visitor;
-use super::views::done;
+use super::views::sent;
 use crate::app::App;
 use crate::auth::resend::{self, Params};
 use crate::error::Result;
@@ -24,7 +24,7 @@ params! {
     }
 }
 
-/// Sends a mail once more.
+/// Sends a mail or a text message once more.
 pub async fn resend(State(app): State<App>, visitor: Visitor, body: Body) -> Result<Response> {
     visitor.limit(&app, Bucket::Resend)?;
     visitor.check_captcha(&app, &body).await?;
@@ -36,6 +36,6 @@ pub async fn resend(State(app): State<App>, visitor: Visitor, body: Body) -> Res
         code_challenge: said.code_challenge,
         code_challenge_method: said.code_challenge_method,
     };
-    resend::resend(&app, &visitor.client, &params).await?;
-    Ok(done())
+    let message_id = resend::resend(&app, &visitor.client, &params).await?;
+    Ok(sent(message_id))
 }

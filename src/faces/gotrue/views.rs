@@ -119,6 +119,13 @@ pub fn add_headers(response: &mut Response, headers: &[(&'static str, String)]) 
     }
 }
 
+/// Done: a code is on its way, in a message with this id.
+#[must_use]
+pub fn sent(message_id: Option<&str>) -> Response {
+    let id = message_id.map(|id| ("message_id".to_owned(), id.into()));
+    Json(Map::from_iter(id)).into_response()
+}
+
 /// `{}`: done, and there is nothing to tell.
 #[must_use]
 pub fn done() -> Response {
