@@ -16,6 +16,7 @@ pub mod link;
 pub mod logout;
 pub mod magiclink;
 pub mod mailing;
+pub mod messaging;
 pub mod password;
 pub mod pkce;
 pub mod policy;

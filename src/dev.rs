@@ -83,6 +83,7 @@ pub async fn run(
         database_url: postgres.url(DATABASE),
         api_port: api.port,
         smtp_port: sink.local_addr()?.port(),
+        inbox_port: inbox.port,
     };
     let config = world.configure(environment)?;
     start_log(&config.log, clock.clone())?;
@@ -169,10 +170,11 @@ struct World {
     database_url: String,
     api_port: u16,
     smtp_port: u16,
+    inbox_port: u16,
 }
 
 impl World {
-    /// The settings: the person's own, ours where there are none, and always our database and mail sink: whatever
+    /// The settings: the person's own, ours where there are none, and always our database, mail sink and inbox: whatever
     /// stands in a `.env` here, `dev` reaches no real users.
     fn configure(&self, mut environment: Environment) -> Result<Config> {
         let api = format!("http://localhost:{}", self.api_port);
@@ -194,6 +196,9 @@ impl World {
             // Nobody is flooded here.
             ("GOTRUE_SMTP_MAX_FREQUENCY", "1s"),
             ("GOTRUE_RATE_LIMIT_EMAIL_SENT", "100000"),
+            ("GOTRUE_EXTERNAL_PHONE_ENABLED", "true"),
+            ("GOTRUE_SMS_MAX_FREQUENCY", "1s"),
+            ("GOTRUE_RATE_LIMIT_SMS_SENT", "100000"),
             ("TRUEGATE_PATH_PREFIX", "/auth/v1"),
         ] {
             environment.set_default(name, text);
@@ -209,6 +214,11 @@ impl World {
         config.smtp.port = self.smtp_port;
         config.smtp.user = None;
         config.smtp.pass = None;
+        "http".clone_into(&mut config.sms.provider);
+        let inbox = format!("http://127.0.0.1:{}/sms", self.inbox_port);
+        config.truegate.post_messages_to(inbox.parse()?);
+        // A hook on this machine is being tried; any other one sends real messages.
+        config.hooks.send_sms.enabled &= config.hooks.send_sms.is_here();
         Ok(config)
     }
 }
@@ -227,12 +237,17 @@ mod tests {
             ("GOTRUE_SMTP_USER", "live"),
             ("GOTRUE_SMTP_PASS", "live"),
             ("GOTRUE_MAILER_AUTOCONFIRM", "true"),
+            ("GOTRUE_SMS_PROVIDER", "twilio"),
+            ("TRUEGATE_SMS_HTTP_HEADERS", r#"{"Authorization":["live"]}"#),
+            ("GOTRUE_HOOK_SEND_SMS_ENABLED", "true"),
+            ("GOTRUE_HOOK_SEND_SMS_URI", "https://sms.example.com"),
         ]);
         let world = World {
             secret: "s".repeat(64),
             database_url: "postgres:///postgres?host=/run".into(),
             api_port: 1,
             smtp_port: 2,
+            inbox_port: 3,
         };
         let config = world.configure(environment).unwrap();
         assert_eq!(
@@ -244,6 +259,12 @@ mod tests {
             (Some("127.0.0.1"), 2)
         );
         assert!(config.smtp.user.is_none() && config.smtp.pass.is_none());
+        assert_eq!(config.sms.provider, "http");
+        let inbox = config.truegate.sms_http_url.as_ref().map(url::Url::as_str);
+        assert_eq!(inbox, Some("http://127.0.0.1:3/sms"));
+        assert!(config.truegate.sms_http_headers.is_empty());
+        assert!(!config.hooks.send_sms.enabled);
+        assert!(config.external.phone_enabled);
         assert!(config.mailer.autoconfirm, "what it may decide, it does");
         assert_eq!(config.api.external_url.as_str(), "http://localhost:1/");
         assert_eq!(config.jwt.secret.expose_secret(), world.secret);

@@ -10,9 +10,9 @@ use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::Stream;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -66,6 +66,7 @@ pub fn router(mailbox: Arc<Mailbox>) -> Router {
         .route("/api/v1/message/{id}", get(message))
         .route("/api/v1/message/{id}/headers", get(headers))
         .route("/api/v1/message/{id}/raw", get(raw))
+        .route("/sms", post(text_message))
         .route("/readyz", get("ok"))
         .layer(from_fn(only_from_here))
         .with_state(mailbox)
@@ -263,6 +264,25 @@ async fn delete_found(State(mailbox): Box, Query(paging): Query<Paging>) -> Resp
             "ok".into_response()
         }
         None => refuse(StatusCode::BAD_REQUEST, "no search query"),
+    }
+}
+
+/// Where this machine's Truegate posts its text messages; pages may not.
+async fn text_message(State(mailbox): Box, headers: HeaderMap, body: String) -> Response {
+    #[derive(Deserialize)]
+    struct Posted {
+        phone: String,
+        message: String,
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return refuse(StatusCode::FORBIDDEN, "not for pages");
+    }
+    match serde_json::from_str(&body) {
+        Ok(Posted { phone, message }) => {
+            mailbox.put_text_message(&phone, message);
+            "ok".into_response()
+        }
+        Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 

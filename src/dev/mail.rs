@@ -1,4 +1,4 @@
-//! A received mail, as the inbox shows it: Mailpit's fields, and the link and code a person looks for.
+//! A received mail or text message, as the inbox shows it: Mailpit's fields, and the link and code a person looks for.
 
 use mail_parser::{Message, MessageParser, PartType};
 use serde::Serialize;
@@ -138,6 +138,33 @@ impl Mail {
             text,
             html,
             raw,
+        }
+    }
+
+    /// A text message to a phone.
+    #[must_use]
+    pub fn text_message(id: String, received: Timestamp, phone: &str, text: String) -> Self {
+        let head = Head {
+            id,
+            message_id: String::new(),
+            from: plain("SMS"),
+            to: vec![plain(phone)],
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            reply_to: Vec::new(),
+            subject: "Text message".to_owned(),
+            size: text.len(),
+            tags: [],
+            username: "",
+            link: link(&text),
+            code: code(&text),
+        };
+        Self {
+            head,
+            received,
+            html: String::new(),
+            raw: text.clone().into_bytes(),
+            text,
         }
     }
 

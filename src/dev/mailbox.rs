@@ -1,4 +1,4 @@
-//! The mails that `dev` has received: the newest few hundred, in memory.
+//! The mails and text messages that `dev` has received: the newest few hundred, in memory.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,12 +45,15 @@ impl Mailbox {
 
     /// Keeps a mail, and forgets the oldest where the box is full.
     pub fn put(&self, envelope: &Envelope, raw: Vec<u8>) {
-        let mail = Mail::read(
-            Uuid::new_v4().simple().to_string(),
-            self.clock.now(),
-            envelope,
-            raw,
-        );
+        self.keep(Mail::read(new_id(), self.clock.now(), envelope, raw));
+    }
+
+    /// Keeps a text message likewise.
+    pub fn put_text_message(&self, phone: &str, text: String) {
+        self.keep(Mail::text_message(new_id(), self.clock.now(), phone, text));
+    }
+
+    fn keep(&self, mail: Mail) {
         self.change(|mails| {
             mails.push_front(Arc::new(Kept {
                 mail,
@@ -107,6 +110,10 @@ impl Mailbox {
         what(&mut self.mails.lock().unwrap_or_else(PoisonError::into_inner));
         self.changes.send_modify(|count| *count += 1);
     }
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl fmt::Display for Screen {
 
   API           http://localhost:{api_port}   (supabase-js finds it there, too)
   Try it out    http://localhost:{api_port}/swagger/
-  Inbox         http://localhost:{inbox_port}   every mail lands here, none goes out
+  Inbox         http://localhost:{inbox_port}   every mail and text message lands here, none goes out
 
   anon key, for browsers and apps:
 {anon_key}

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createClient } from '@supabase/supabase-js'
-import { api, anonKey, code, follow, mail, memory, newAddress, password } from './world.mjs'
+import { api, anonKey, code, follow, mail, memory, newAddress, newNumber, password } from './world.mjs'
 
 // Realtime is not asked for, and Node before 22 has no WebSocket for it.
 const realtime = { transport: globalThis.WebSocket ?? class {} }
@@ -268,4 +268,27 @@ test('tells the claims of a token', async () => {
   assert.equal(data.claims.amr[0].method, 'password')
   const levels = await auth.mfa.getAuthenticatorAssuranceLevel()
   assert.equal(levels.data.currentLevel, 'aal1')
+})
+
+test('signs in by phone with the code of a text message', async () => {
+  const phone = newNumber()
+  const { auth } = page()
+  const asked = await auth.signInWithOtp({ phone, options: { data: { name: 'Pat' } } })
+  assert.equal(asked.error, null)
+  const message = await mail(phone)
+  assert.equal(message.Subject, 'Text message')
+  const wrong = await auth.verifyOtp({ phone, token: '000000', type: 'sms' })
+  assert.equal(wrong.error.code, 'otp_expired')
+  const { data, error } = await auth.verifyOtp({ phone, token: code(message), type: 'sms' })
+  assert.equal(error, null)
+  assert.equal(data.user.phone, phone.slice(1))
+  assert.equal(data.user.user_metadata.name, 'Pat')
+  assert.equal((await auth.getUser()).data.user.id, data.user.id)
+
+  const other = newNumber()
+  const changed = await auth.updateUser({ phone: other })
+  assert.equal(changed.data.user.new_phone, other.slice(1))
+  const confirmed = await auth.verifyOtp({ phone: other, token: code(await mail(other)), type: 'phone_change' })
+  assert.equal(confirmed.error, null)
+  assert.equal(confirmed.data.user.phone, other.slice(1))
 })

@@ -19,7 +19,10 @@ export const password = 'correct horse battery'
 /** An address that nobody has used before. */
 export const newAddress = (name) => `${name}.${randomBytes(6).toString('hex')}@example.com`
 
-/** The newest mail to an address, once there are `count` of them. */
+/** A phone number that nobody has used before. */
+export const newNumber = () => `+1555${String(randomBytes(4).readUInt32BE() % 10_000_000).padStart(7, '0')}`
+
+/** The newest mail (or text message) to an address, once there are `count` of them. */
 export async function mail(address, count = 1) {
   const end = Date.now() + 10_000
   while (Date.now() < end) {

@@ -252,3 +252,25 @@ async fn tells_of_each_change() {
     let event = events.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(event, "event: change\ndata: 3\n\n");
 }
+
+#[tokio::test]
+async fn text_messages_lie_among_the_mails() {
+    let mailbox = mailbox();
+    let posted = r#"{"phone":"+15551234567","message":"Your code is 987654","code":"987654"}"#;
+    let (status, ..) = send(&mailbox, Request::post("/sms"), posted).await;
+    assert_eq!(status, 200);
+    let found = get_json(&mailbox, "/api/v1/search?query=to:%2B15551234567").await;
+    let message = &found["messages"][0];
+    assert_eq!(message["Subject"], "Text message");
+    assert_eq!(message["Code"], "987654");
+    assert_eq!(message["Snippet"], "Your code is 987654");
+    let latest = get_json(&mailbox, "/api/v1/message/latest").await;
+    assert_eq!(latest["Text"], "Your code is 987654");
+    assert_eq!(latest["HTML"], "");
+
+    // A page cannot put words into the inbox.
+    let page = Request::post("/sms").header("origin", "http://localhost:3000");
+    assert_eq!(send(&mailbox, page, posted).await.0, 403);
+    assert_eq!(send(&mailbox, Request::post("/sms"), "{}").await.0, 400);
+    assert_eq!(mailbox.all().len(), 3);
+}
