@@ -37,6 +37,8 @@ const SEED: &str = "
     select md5('once' || id)::uuid, id, 'recovery_token', 'b' || id, email from users;
     insert into flow_state (id, user_id, auth_code, code_challenge_method, code_challenge, provider_type, authentication_method, created_at)
     select md5('flow' || id)::uuid, id, md5('code' || id), 's256', 'challenge', 'email', 'recovery', now() from users;
+    insert into oauth_client_states (id, provider_type, code_verifier, created_at)
+    select md5('verifier' || id)::uuid, 'x', 'verifier', now() from users;
     insert into webauthn_credentials (user_id, credential_id, public_key) select id, id::text::bytea, 'key' from users;
     analyze";
 
