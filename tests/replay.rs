@@ -13,7 +13,7 @@ pub mod process;
 pub mod scenario;
 pub mod server;
 mod sources;
-mod specs;
+pub mod specs;
 pub mod standin;
 mod steps;
 mod webhooks;

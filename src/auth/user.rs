@@ -87,13 +87,7 @@ pub async fn update(
         None
     };
     let mails = Mails::prepare(app, user, &changes).await?;
-    let message = if changes.changes_phone(user) && !app.config.sms.autoconfirm {
-        let (phone, channel) = (&changes.phone, &changes.channel);
-        let purpose = messaging::Purpose::PhoneChange;
-        Some(Box::pin(messaging::send(app, client, purpose, user, phone, channel)).await?)
-    } else {
-        None
-    };
+    let message = send_message(app, client, user, &changes).await?;
 
     let mut conn = app.db.get().await?;
     let updated = conn
@@ -177,6 +171,23 @@ pub async fn update(
             .public("Error sending email change email")?;
     }
     Ok(updated)
+}
+
+/// Asks by text message to confirm a new number, where numbers have to be confirmed.
+async fn send_message(
+    app: &App,
+    client: &Client,
+    user: &User,
+    changes: &Changes,
+) -> Result<Option<messaging::Sent>> {
+    if !changes.changes_phone(user) || app.config.sms.autoconfirm {
+        return Ok(None);
+    }
+    let (phone, channel) = (&changes.phone, &changes.channel);
+    let purpose = messaging::Purpose::PhoneChange;
+    Box::pin(messaging::send(app, client, purpose, user, phone, channel))
+        .await
+        .map(Some)
 }
 
 /// What mails of an update are written on.

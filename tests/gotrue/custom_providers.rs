@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 
 const PATH: &str = "/admin/custom-providers";
 
-fn acme(change: Value) -> Value {
+fn acme(change: &Value) -> Value {
     let mut provider = json!({
         "provider_type": "oauth2",
         "identifier": "custom:acme",
@@ -62,18 +62,18 @@ async fn what_the_table_would_refuse_is_refused_without_its_row() {
         ),
     ];
     for (change, words) in refused {
-        let reply = app.admin().post(PATH, acme(change.clone())).await;
+        let reply = app.admin().post(PATH, acme(&change)).await;
         let message = reply.refused(400, Code::ValidationFailed);
         assert!(message.starts_with(words), "{change}: {message}");
         assert!(!reply.body.contains("acme-secret"), "{}", reply.body);
     }
     assert_eq!(app.admin().get(PATH).await.ok()["providers"], json!([]));
     // As much as just fits.
-    let most = acme(json!({
+    let most = acme(&json!({
         "identifier": format!("custom:{}", long(43)), "name": "ä".repeat(100), "client_id": long(512), "token_url": url(2048),
     }));
     app.admin().post(PATH, most).await.ok();
-    app.admin().post(PATH, acme(json!({}))).await.ok();
+    app.admin().post(PATH, acme(&json!({}))).await.ok();
     for change in [
         json!({"name": long(101)}),
         json!({"client_id": long(513)}),
@@ -90,7 +90,7 @@ async fn what_the_table_would_refuse_is_refused_without_its_row() {
 #[tokio::test]
 async fn a_secret_is_never_shown() {
     let app = TestApp::new().await;
-    let made = app.admin().post(PATH, acme(json!({}))).await;
+    let made = app.admin().post(PATH, acme(&json!({}))).await;
     let path = format!("{PATH}/custom:acme");
     let changed = app
         .admin()
@@ -114,7 +114,7 @@ async fn a_secret_is_never_shown() {
 #[tokio::test]
 async fn of_two_who_change_a_provider_both_are_heard() {
     let app = TestApp::new().await;
-    app.admin().post(PATH, acme(json!({}))).await.ok();
+    app.admin().post(PATH, acme(&json!({}))).await.ok();
     let path = format!("{PATH}/custom:acme");
     let rows = app.database().connect().await;
     rows.batch_execute("begin; update auth.custom_oauth_providers set name = 'Acme 2'")
@@ -146,7 +146,7 @@ async fn the_quota_holds_when_many_come_at_once() {
     let app = TestApp::with(|config| config.custom_oauth.max_providers = 2).await;
     let admin = app.admin();
     let attempts =
-        (0..6).map(|n| admin.post(PATH, acme(json!({"identifier": format!("custom:a{n}")}))));
+        (0..6).map(|n| admin.post(PATH, acme(&json!({"identifier": format!("custom:a{n}")}))));
     let replies = futures_util::future::join_all(attempts).await;
     let made = replies.iter().filter(|reply| reply.status == 201).count();
     assert_eq!(made, 2);
@@ -167,7 +167,7 @@ async fn of_two_with_one_identifier_one_is_made() {
     let app = TestApp::new().await;
     let admin = app.admin();
     let replies =
-        futures_util::future::join_all((0..4).map(|_| admin.post(PATH, acme(json!({}))))).await;
+        futures_util::future::join_all((0..4).map(|_| admin.post(PATH, acme(&json!({}))))).await;
     assert_eq!(
         replies.iter().filter(|reply| reply.status == 201).count(),
         1
@@ -192,7 +192,7 @@ async fn an_issuer_that_is_away_is_not_added() {
         .admin()
         .post(
             PATH,
-            acme(json!({"provider_type": "oidc", "issuer": issuer})),
+            acme(&json!({"provider_type": "oidc", "issuer": issuer})),
         )
         .await;
     let document = format!("https://127.0.0.1:{port}/acme/.well-known/openid-configuration");

@@ -62,13 +62,13 @@ impl World {
         self.app.admin().post(PATH, acme).await
     }
 
-    fn answers(&self, routes: Value) {
+    fn answers(&self, routes: &Value) {
         let declaration = serde_json::from_value(json!({ "routes": routes }));
         self.provider.declare(declaration.unwrap());
     }
 
     /// An ID token for this audience.
-    fn id_token(&self, aud: Value) -> String {
+    fn id_token(&self, aud: &Value) -> String {
         let claims = json!({
             "iss": self.issuer(), "sub": "u-1", "aud": aud, "exp": "<unix:now+600>", "email": "ann@example.com",
             "email_verified": true, "nickname": "annie", "groups": ["a"],
@@ -139,9 +139,9 @@ async fn an_id_token_says_who_it_is() {
     }
 
     for aud in [json!("acme-client"), json!("second")] {
-        let id_token = world.id_token(aud);
+        let id_token = world.id_token(&aud);
         world.answers(
-            json!({"POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}}}),
+            &json!({"POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}}}),
         );
         let target = world.arrive().await;
         assert!(target.contains("#access_token="), "{target}");
@@ -163,9 +163,9 @@ async fn attack_032_an_id_token_for_another_client_signs_nobody_in() {
         json!(["acme-client", "third"]),
         json!(""),
     ] {
-        let id_token = world.id_token(aud.clone());
+        let id_token = world.id_token(&aud);
         // Userinfo would say who it is: a bad ID token is not a missing one.
-        world.answers(json!({
+        world.answers(&json!({
             "POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}},
             "GET /acme/userinfo": {"json": {"sub": "u-1", "email": "ann@example.com"}},
         }));
@@ -181,7 +181,7 @@ async fn without_an_id_token_userinfo_says_who_it_is() {
         .add(json!({"attribute_mapping": {"email": "preferred_username"}}))
         .await
         .ok();
-    world.answers(json!({
+    world.answers(&json!({
         "POST /acme/token": {"json": {"access_token": "at", "id_token": ""}},
         "GET /acme/userinfo": {"json": {"sub": "u-2", "preferred_username": "bob@example.com", "email_verified": true}},
     }));
@@ -213,7 +213,7 @@ async fn a_document_that_lacks_something_is_told_when_the_provider_is_added() {
         ),
     ];
     for (answer, words) in cases {
-        world.answers(json!({ (at): answer }));
+        world.answers(&json!({ (at): answer }));
         let refused = world
             .add(json!({}))
             .await
@@ -223,7 +223,7 @@ async fn a_document_that_lacks_something_is_told_when_the_provider_is_added() {
             format!("OIDC discovery from {document:?} failed: {words}")
         );
     }
-    world.answers(json!({ (at): {"json": {"issuer": world.issuer(), "token_endpoint": "https://x", "scopes_supported": null}} }));
+    world.answers(&json!({ (at): {"json": {"issuer": world.issuer(), "token_endpoint": "https://x", "scopes_supported": null}} }));
     assert_eq!(
         world
             .add(json!({}))
@@ -247,20 +247,20 @@ async fn attack_090_an_issuers_document_leads_nowhere_inside() {
         "issuer": world.issuer(), "authorization_endpoint": format!("{}/authorize", world.issuer()),
         "token_endpoint": format!("{base}/token"), "userinfo_endpoint": format!("{base}/userinfo"), "jwks_uri": format!("{base}/jwks"),
     });
-    let id_token = world.id_token(json!("acme-client"));
+    let id_token = world.id_token(&json!("acme-client"));
     let routes = |document: &Value| {
         json!({
             "GET /acme/.well-known/openid-configuration": {"json": document},
             "POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}},
         })
     };
-    world.answers(routes(&document));
+    world.answers(&routes(&document));
     world.add(json!({})).await.ok();
     assert!(world.arrive().await.contains("error=server_error"));
     // The same for the keys alone.
     let mut keys = document.clone();
     keys["token_endpoint"] = format!("{}/token", world.issuer()).into();
-    world.answers(routes(&keys));
+    world.answers(&routes(&keys));
     let changed = json!({"issuer": world.issuer()});
     world
         .app

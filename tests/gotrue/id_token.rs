@@ -8,6 +8,7 @@ use truegate::clock::{Clock as _, Timestamp};
 use truegate::config::Config;
 use truegate::error::Code;
 
+use crate::replay::specs::hex;
 use crate::support::app::{Caller, TestApp};
 use crate::support::issuers::{Issuers, Key};
 use crate::support::reply::Reply;
@@ -58,9 +59,9 @@ impl Setting {
                 provider.enabled = true;
                 provider.client_id = vec![format!("{name}-client"), format!("{name}-second")];
                 provider.secret = Some("the-secret".into());
-                provider.redirect_uri = "https://auth.example.com/callback".to_owned();
+                provider.redirect_uri = "https://auth.example.com/callback".into();
             }
-            config.external.providers.get_mut("keycloak").unwrap().url = KEYCLOAK.to_owned();
+            config.external.providers.get_mut("keycloak").unwrap().url = KEYCLOAK.into();
             config.external.allowed_id_token_issuers = vec![GENERIC.to_owned()];
             change(config);
         })
@@ -77,6 +78,7 @@ impl Setting {
     }
 
     /// What a token of this issuer says, to which `more` is added.
+    #[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
     pub fn claims(&self, provider: &str, issuer: &str, more: Value) -> Value {
         let mut claims = json!({
             "iss": issuer, "sub": "s-1", "aud": format!("{provider}-client"),
@@ -336,15 +338,15 @@ async fn attack_30_tokens_of_others() {
     let victim = json!({"email": "victim@example.com", "user_email": "victim@example.com"});
     for (provider, issuer) in BUILT_IN {
         for iss in [issuer, evil, another] {
-            let forged = forger.sign(
+            let token = forger.sign(
                 &setting.claims(provider, iss, victim.clone()),
                 setting.now(),
             );
-            let said = json!({"provider": provider, "id_token": forged, "issuer": iss, "client_id": format!("{provider}-client")});
+            let said = json!({"provider": provider, "id_token": token, "issuer": iss, "client_id": format!("{provider}-client")});
             let reply = setting.present(said).await;
             assert_eq!(reply.status, 400, "{provider} {iss} {reply:?}");
             let reply = setting
-                .present(json!({"provider": provider, "id_token": forged}))
+                .present(json!({"provider": provider, "id_token": token}))
                 .await;
             assert_eq!(reply.status, 400, "{provider} {iss} {reply:?}");
         }
@@ -437,11 +439,7 @@ async fn a_nonce_is_on_both_sides_or_on_none() {
     })
     .await;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"the nonce");
-    let hashed: String = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hashed = hex(digest.as_ref());
     let both = "Passed nonce and nonce in id_token should either both exist or not.";
     let present = async |provider: &str, issuer: &str, in_token: Option<&str>, nonce: &str| {
         let token = setting.token(provider, issuer, json!({ "nonce": in_token }));

@@ -36,7 +36,7 @@ impl Verifier {
         issuers.add(ISSUER, &key);
         let (http, oidc) = (
             issuers.http(),
-            Oidc::new(std::time::Duration::from_secs(3600)),
+            Oidc::new(std::time::Duration::from_hours(1)),
         );
         let now = SystemClock.now();
         Self {
@@ -203,15 +203,15 @@ async fn what_one_address_says_of_an_issuer_is_not_for_who_asks_another() {
         "id_token_signing_alg_values_supported": ["ES256"]});
     verifier.issuers.publish(elsewhere, document);
     verifier.issuers.rotate("https://evil.example.com", &forger);
-    let forged = forger.sign(&verifier.claims(), verifier.now);
+    let token = forger.sign(&verifier.claims(), verifier.now);
     let http = &verifier.http;
     let issuer = verifier
         .oidc
         .issuer_at(http, ISSUER, elsewhere, verifier.now)
         .await
         .unwrap();
-    issuer.verify(&forged).await.unwrap();
-    assert!(verifier.is_refused(&forged).await.contains("no key"));
+    issuer.verify(&token).await.unwrap();
+    assert!(verifier.is_refused(&token).await.contains("no key"));
 }
 
 #[tokio::test]

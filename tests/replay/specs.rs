@@ -1,6 +1,7 @@
 //! What a step says that it does, once its text has been filled in.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -149,8 +150,12 @@ impl Encode {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// What counts of the requests: step `received`.

@@ -95,11 +95,11 @@ impl Key {
 
     /// A token with these claims.
     pub fn sign(&self, claims: &Value, now: Timestamp) -> String {
-        self.sign_with(json!({"kid": self.jwk["kid"]}), claims, now)
+        self.sign_with(&json!({"kid": self.jwk["kid"]}), claims, now)
     }
 
     /// The same with another header, beside `alg` and `typ`.
-    pub fn sign_with(&self, header: Value, claims: &Value, now: Timestamp) -> String {
+    pub fn sign_with(&self, header: &Value, claims: &Value, now: Timestamp) -> String {
         let recipe = json!({"alg": self.alg, "key": self.jwk, "header": header, "claims": claims});
         serde_json::from_value::<Recipe>(recipe)
             .unwrap()

@@ -116,7 +116,7 @@ impl Provider {
         keycloak.enabled = true;
         keycloak.client_id = vec!["truegate".to_owned()];
         keycloak.secret = Some(SECRET.into());
-        keycloak.redirect_uri = "https://auth.example.com/callback".to_owned();
+        keycloak.redirect_uri = "https://auth.example.com/callback".into();
         keycloak.url = self.url("");
     }
 
@@ -307,7 +307,7 @@ impl TestApp {
         };
         let mut caller = self.bearer(of("access_token"));
         caller.refresh_token = of("refresh_token");
-        caller.id = reply.header("sb-auth-user-id").unwrap().to_owned();
+        caller.id = reply.header("sb-auth-user-id").unwrap().into();
         caller
     }
 }

@@ -119,10 +119,10 @@ async fn attack_30_another_issuer() {
     ] {
         verifier.issuers.add(issuer, &verifier.key);
         let claims = with(verifier.claims(), &json!({ "iss": iss }));
-        let verified = verifier
+        let result = verifier
             .verify_as(issuer, &verifier.key.sign(&claims, verifier.now))
             .await;
-        assert_eq!(verified.is_ok(), counts, "{issuer} {iss}");
+        assert_eq!(result.is_ok(), counts, "{issuer} {iss}");
     }
 }
 
@@ -185,11 +185,11 @@ async fn attack_87_headers() {
     verifier.verify(&key.sign(&claims, now)).await.unwrap();
     // Without a kid, every key is tried.
     verifier
-        .verify(&key.sign_with(json!({}), &claims, now))
+        .verify(&key.sign_with(&json!({}), &claims, now))
         .await
         .unwrap();
     verifier
-        .verify(&key.sign_with(json!({"kid": ""}), &claims, now))
+        .verify(&key.sign_with(&json!({"kid": ""}), &claims, now))
         .await
         .unwrap();
 
@@ -209,7 +209,7 @@ async fn attack_87_headers() {
         json!({"kid": "k".repeat(65536)}),
     ] {
         verifier
-            .is_refused(&own.sign_with(header, &claims, now))
+            .is_refused(&own.sign_with(&header, &claims, now))
             .await;
     }
     assert_eq!(verifier.issuers.asked("evil.example.com/jwks"), 0);
@@ -222,7 +222,7 @@ async fn attack_87_headers() {
         json!({"enc": "A256GCM"}),
     ] {
         let error = verifier
-            .is_refused(&key.sign_with(header, &claims, now))
+            .is_refused(&key.sign_with(&header, &claims, now))
             .await;
         assert!(error.contains("extension"), "{error}");
     }
@@ -248,7 +248,7 @@ async fn attack_87_algorithms() {
             let header = json!({"kid": verifier.key.jwk["kid"]});
             assert!(
                 verifier
-                    .is_refused(&key.sign_with(header, &claims, now))
+                    .is_refused(&key.sign_with(&header, &claims, now))
                     .await
                     .contains("algorithm")
             );
