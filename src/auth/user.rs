@@ -5,13 +5,12 @@ use diesel_async::AsyncConnection;
 use serde_json::{Map, Value, json};
 
 use super::bearer::Bearer;
-use super::mailing::{self, Notice, Stationery};
+use super::mailing;
 use super::password::at_rest;
-use super::verify::{self, PhoneNotices};
-use super::{Client, address, invalid, messaging, parse_challenge, policy, reauthenticate, signup};
+use super::verify;
+use super::{Client, address, invalid, parse_challenge, policy, reauthenticate, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::MailKind;
 use crate::db::Conn;
 use crate::error::{
     Code, Context, Error, Result, bad_request, forbidden, unauthorized, unprocessable,
@@ -23,6 +22,10 @@ use crate::models::identity::{EMAIL, Identity};
 use crate::models::one_time_token::OneTimeToken;
 use crate::models::session::{Scope, Session};
 use crate::models::user::User;
+
+mod letters;
+
+use letters::Letters;
 
 /// What a user wants changed; empty and `None` leave things as they are.
 #[derive(Debug, Clone, Default)]
@@ -86,8 +89,7 @@ pub async fn update(
     } else {
         None
     };
-    let mails = Mails::prepare(app, user, &changes).await?;
-    let message = send_message(app, client, user, &changes).await?;
+    let letters = Letters::prepare(app, client, user, &changes).await?;
 
     let mut conn = app.db.get().await?;
     let updated = conn
@@ -101,15 +103,8 @@ pub async fn update(
                 if first {
                     ensure_email_identity(app, tx, &mut user, now).await?;
                 }
-                mailing::notify(
-                    app,
-                    tx,
-                    &mails.password_changed,
-                    &user,
-                    user.email(),
-                    json!({}),
-                )
-                .await?;
+                let notice = &letters.password_changed;
+                mailing::notify(app, tx, notice, &user, user.email(), json!({})).await?;
             }
             if let Some(data) = data {
                 user.merge_user_metadata(data);
@@ -117,35 +112,35 @@ pub async fn update(
             if let Some(app_metadata) = app_metadata {
                 user.merge_app_metadata(app_metadata);
             }
-            if let Some(stationery) = &mails.email_change {
+            if let Some(stationery) = &letters.email_change {
                 if let Some(challenge) = &challenge {
                     let method = Method::EmailChange;
                     FlowState::begin(tx, user.id, method.as_str(), method, challenge, now).await?;
                 }
                 let pkce = challenge.is_some();
-                mailing::send_email_change(
-                    app,
-                    tx,
-                    client,
-                    stationery,
-                    &mut user,
-                    &changes.email,
-                    pkce,
-                )
-                .await?;
+                let (user, to) = (&mut user, &changes.email);
+                mailing::send_email_change(app, tx, client, stationery, user, to, pkce).await?;
             } else if changes.changes_email(&before) {
                 // An anonymous user where addresses are confirmed at once.
                 user.email_change.clone_from(&changes.email);
                 user.save(tx, &before, now).await?;
-                user = verify::apply_email_change(app, tx, user, &mails.email_changed, now).await?;
+                user =
+                    verify::apply_email_change(app, tx, user, &letters.email_changed, now).await?;
                 before = user.clone();
             }
-            if let Some(message) = &message {
+            if let Some(message) = &letters.phone_change {
                 message.note(app, tx, &mut user).await?;
             } else if changes.changes_phone(&before) {
                 user.save(tx, &before, now).await?;
-                user = verify::apply_phone_change(app, tx, user, &changes.phone, &mails.phone, now)
-                    .await?;
+                user = verify::apply_phone_change(
+                    app,
+                    tx,
+                    user,
+                    &changes.phone,
+                    &letters.phone_changed,
+                    now,
+                )
+                .await?;
                 before = user.clone();
             }
             app.audit(
@@ -164,55 +159,13 @@ pub async fn update(
         .await?;
     drop(conn);
     app.mailer.wake();
-    if let Some(stationery) = &mails.email_change {
+    if let Some(stationery) = &letters.email_change {
         stationery
             .post(app)
             .await
             .public("Error sending email change email")?;
     }
     Ok(updated)
-}
-
-/// Asks by text message to confirm a new number, where numbers have to be confirmed.
-async fn send_message(
-    app: &App,
-    client: &Client,
-    user: &User,
-    changes: &Changes,
-) -> Result<Option<messaging::Sent>> {
-    if !changes.changes_phone(user) || app.config.sms.autoconfirm {
-        return Ok(None);
-    }
-    let (phone, channel) = (&changes.phone, &changes.channel);
-    let purpose = messaging::Purpose::PhoneChange;
-    Box::pin(messaging::send(app, client, purpose, user, phone, channel))
-        .await
-        .map(Some)
-}
-
-/// What mails of an update are written on.
-struct Mails {
-    email_change: Option<Stationery>,
-    email_changed: Notice,
-    password_changed: Notice,
-    phone: PhoneNotices,
-}
-
-impl Mails {
-    async fn prepare(app: &App, user: &User, changes: &Changes) -> Result<Self> {
-        Ok(Self {
-            email_change: if changes.changes_email(user)
-                && !(user.is_anonymous && app.config.mailer.autoconfirm)
-            {
-                Some(mailing::prepare_email_change(app, &changes.email).await?)
-            } else {
-                None
-            },
-            email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
-            password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
-            phone: PhoneNotices::prepare(app).await,
-        })
-    }
 }
 
 async fn check_formats(app: &App, changes: &mut Changes) -> Result<()> {

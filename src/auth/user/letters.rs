@@ -1,0 +1,53 @@
+//! What an update writes to people: prepared, and as far as text messages go sent, before its transaction opens.
+
+use super::Changes;
+use crate::app::App;
+use crate::auth::Client;
+use crate::auth::mailing::{self, Notice, Stationery};
+use crate::auth::messaging::{self, Purpose, Sent};
+use crate::auth::verify::PhoneNotices;
+use crate::config::MailKind;
+use crate::error::Result;
+use crate::models::user::User;
+
+pub(super) struct Letters {
+    pub(super) email_change: Option<Stationery>,
+    pub(super) email_changed: Notice,
+    pub(super) password_changed: Notice,
+    /// Sent already; none where a new number counts at once.
+    pub(super) phone_change: Option<Sent>,
+    pub(super) phone_changed: PhoneNotices,
+}
+
+impl Letters {
+    pub(super) async fn prepare(
+        app: &App,
+        client: &Client,
+        user: &User,
+        changes: &Changes,
+    ) -> Result<Self> {
+        let config = &app.config;
+        let asks_by_mail =
+            changes.changes_email(user) && !(user.is_anonymous && config.mailer.autoconfirm);
+        let asks_by_message = changes.changes_phone(user) && !config.sms.autoconfirm;
+        Ok(Self {
+            email_change: if asks_by_mail {
+                Some(mailing::prepare_email_change(app, &changes.email).await?)
+            } else {
+                None
+            },
+            email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
+            password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
+            phone_changed: PhoneNotices::prepare(app).await,
+            // Last, so that nothing else can keep its code from being noted.
+            phone_change: if asks_by_message {
+                let (phone, channel) = (&changes.phone, &changes.channel);
+                let sent = messaging::send(app, client, Purpose::PhoneChange, user, phone, channel);
+                // Apart, because few callers come this way: the future would be large for all.
+                Some(Box::pin(sent).await?)
+            } else {
+                None
+            },
+        })
+    }
+}
