@@ -29,6 +29,8 @@ pub(super) struct Account {
     /// Whether that identity is yet to be inserted.
     is_new: bool,
     cleaning: Cleaning,
+    /// What the answer shows: the identities of before, as in GoTrue.
+    pub shown: Vec<Identity>,
     audit: Vec<AuditLogEntry>,
     /// Why the person is not signed in although all this is written.
     pub refusal: Option<Error>,
@@ -77,17 +79,14 @@ impl Account {
         Self::new(before, user, identity, true)
     }
 
-    const fn new(before: User, user: User, identity: Identity, is_new: bool) -> Self {
+    fn new(before: User, user: User, identity: Identity, is_new: bool) -> Self {
         Self {
+            shown: before.identities.clone(),
             before,
             user,
             identity,
             is_new,
-            cleaning: Cleaning {
-                tokens: false,
-                identities: false,
-                access: false,
-            },
+            cleaning: Cleaning::default(),
             audit: Vec::new(),
             refusal: None,
         }
@@ -145,6 +144,10 @@ impl Account {
     pub async fn write(self, act: &Act<'_>, way: Option<&Way<'_>>) -> Result<Result<Arrived>> {
         let (tx, now) = (act.tx, act.now);
         let mut saved = self.user.clone();
+        let user = User {
+            identities: self.shown,
+            ..self.user
+        };
         let identity = &self.identity;
         let (recognised, cleaned, saved, arrived) = join4(
             async {
@@ -156,7 +159,7 @@ impl Account {
             },
             self.cleaning.write(tx, identity),
             saved.save(tx, &self.before, now),
-            act.end(self.user, self.audit, self.refusal, way),
+            act.end(user, self.audit, self.refusal, way),
         )
         .await;
         recognised

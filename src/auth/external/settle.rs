@@ -251,7 +251,9 @@ impl Act<'_> {
         {
             return Err(raced());
         }
-        Ok(Account::with_new_identity(user, person, *now))
+        let mut account = Account::with_new_identity(user, person, *now);
+        account.shown.clone_from(&account.user.identities);
+        Ok(account)
     }
 
     /// The provider does not vouch for the address: a mail asks, and the person is let in only where settings say so.
