@@ -42,6 +42,8 @@ settings! {
         mail_max_attempts: u32 = "10",
         /// Certificates (PEM) that are trusted for the relay besides the usual ones.
         smtp_ca_file: Option<PathBuf> = "",
+        /// An address of Azure's is verified only if `xms_edov` says so; GoTrue believes it where that claim is missing, too.
+        azure_requires_edov: bool = "false",
         /// How long after signing in a user may add an identity to the account; empty: as long as the session lives.
         linking_session_age: Option<Duration> = "",
         /// Networks of one's own that custom providers may be in, such as 10.1.0.0/16.

@@ -1,6 +1,7 @@
 //! Whose account it is: GoTrue's `DetermineAccountLinking`.
 
 use crate::config::{DEFAULT_LINKING_DOMAIN, LinkingDomains};
+use crate::models::identity::Identity;
 use crate::models::user::User;
 use crate::outside::providers::Email;
 
@@ -78,13 +79,9 @@ impl Newcomer<'_> {
                 .any(|own| own.provider == self.provider && own.provider_id == self.sub)
         };
         let domain = domains.of(self.provider);
-        let has = |user: &User, emails: &[String], domain: &str| {
-            user.identities.iter().any(|own| {
-                own.email
-                    .as_ref()
-                    .is_some_and(|email| emails.contains(email))
-                    && domains.of(&own.provider) == domain
-            })
+        let tells = |own: &Identity, emails: &[String], domain: &str| {
+            let email = own.email.as_ref();
+            email.is_some_and(|email| emails.contains(email)) && domains.of(&own.provider) == domain
         };
         let is_named = |user: &User, emails: &[String]| {
             !user.is_sso_user && emails.iter().any(|email| email == user.email())
@@ -101,16 +98,27 @@ impl Newcomer<'_> {
                 let email = std::slice::from_ref(email);
                 others.iter().any(|user| {
                     user.aud == self.aud
-                        && (has(user, email, DEFAULT_LINKING_DOMAIN) || is_named(user, email))
+                        && (user
+                            .identities
+                            .iter()
+                            .any(|own| tells(own, email, DEFAULT_LINKING_DOMAIN))
+                            || is_named(user, email))
                 })
             };
             return Decision::New {
                 email: self.primary().filter(|email| !taken(email)),
             };
         }
-        let (linked, others): (Vec<User>, Vec<User>) = others
-            .into_iter()
-            .partition(|user| has(user, &verified, domain));
+        // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
+        // whoever has planted it must not be found by it. (GoTrue finds them.)
+        let is_owned = |user: &User, own: &Identity| {
+            self.trusts_all || own.is_email_verified() || own.email == user.email
+        };
+        let (linked, others): (Vec<User>, Vec<User>) = others.into_iter().partition(|user| {
+            user.identities
+                .iter()
+                .any(|own| is_owned(user, own) && tells(own, &verified, domain))
+        });
         let mut candidates = if linked.is_empty() && domain == DEFAULT_LINKING_DOMAIN {
             others
                 .into_iter()

@@ -242,6 +242,41 @@ async fn azure_is_every_tenant_of_microsofts() {
     );
 }
 
+#[tokio::test]
+async fn attack_031_an_address_of_any_tenants_directory_opens_no_account_where_settings_say_so() {
+    let endpoint = "https://login.microsoftonline.com/common/oauth2/v2.0/token";
+    for doubts in [false, true] {
+        let setting = Setting::with(|config| {
+            config.mailer.autoconfirm = false;
+            config.truegate.azure_requires_edov = doubts;
+        })
+        .await;
+        let victim = setting.app.user("victim@example.com").await;
+        let claims = |more: Value| {
+            let mut claims = json!({"email": "victim@example.com", "tid": "of-an-attacker"});
+            claims
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            claims
+        };
+        let token = setting.token("azure", TENANT, claims(json!({"sub": "attacker"})));
+        let reply = walk(&setting, "azure", endpoint, Some(&token)).await;
+        if doubts {
+            assert!(refusal(&reply).starts_with("Unverified email"), "{reply:?}");
+        } else {
+            assert_eq!(user(&setting, &reply).await["id"], victim.id.as_str());
+        }
+        let token = setting.token(
+            "azure",
+            TENANT,
+            claims(json!({"sub": "owner", "xms_edov": true})),
+        );
+        let reply = walk(&setting, "azure", endpoint, Some(&token)).await;
+        assert_eq!(user(&setting, &reply).await["id"], victim.id.as_str());
+    }
+}
+
 /// The first list of the inventory, line 36, where GoTrue believes whatever issuer can be asked.
 #[tokio::test]
 async fn azure_is_nobody_else() {

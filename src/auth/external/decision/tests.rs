@@ -219,3 +219,28 @@ fn addresses_are_looked_up_in_lower_case() {
     assert!(!newcomer(&emails).owns("a@x") && !newcomer(&emails).owns(""));
     assert!(newcomer(&[email("", false)]).contacts().is_empty());
 }
+
+#[test]
+fn attack_072_a_planted_address_leads_to_nobody() {
+    let owner = account("a@x", &[("email", "1", "a@x")]);
+    let planted = account("evil@x", &[("email", "2", "evil@x"), ("zoom", "2", "a@x")]);
+    let nameless = account("", &[("zoom", "3", "a@x")]);
+    let verified = [email("a@x", true)];
+    let all = vec![planted.clone(), owner, nameless.clone()];
+    assert_eq!(decide("gitlab", &verified, false, all), "link a@x");
+    for one in [planted.clone(), nameless] {
+        assert_eq!(decide("gitlab", &verified, false, vec![one]), "new a@x");
+    }
+    // What a provider has vouched for is the person's, and where settings say so, everything is.
+    let mut vouched = planted.clone();
+    let claims = &mut vouched.identities[1].identity_data;
+    claims.insert("email_verified".into(), true.into());
+    assert_eq!(
+        decide("gitlab", &verified, false, vec![vouched]),
+        "link evil@x"
+    );
+    assert_eq!(
+        decide("gitlab", &verified, true, vec![planted]),
+        "link evil@x"
+    );
+}
