@@ -313,7 +313,7 @@ fn verifier<'a>(
         };
     }
     let state = &detour.client_state;
-    let Some(whose) = &state.client_state_provider else {
+    let Some(whose) = &state.verifier_provider else {
         let gone = "OAuth state not found";
         return Err(unprocessable(Code::OauthClientStateNotFound, gone));
     };

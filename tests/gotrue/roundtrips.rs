@@ -1,11 +1,16 @@
 //! How often a request waits for Postgres, counted on the wire with warm statements; BEGIN and COMMIT count.
 
+use std::collections::HashMap;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use truegate::clock::Clock as _;
 use truegate::config::Config;
-use truegate::outside::Http;
+use truegate::outside::{Http, Manners};
 
+use crate::replay::standin::Standin;
 use crate::support::app::{Caller, PASSWORD, TestApp};
 use crate::support::database::Database;
 use crate::support::issuers::{Issuers, Key};
@@ -255,4 +260,42 @@ async fn an_id_token_is_four_round_trips() {
     })
     .await;
     assert!(linked <= 4, "one more identity: {linked}");
+}
+
+#[tokio::test]
+async fn to_a_custom_provider_and_back_is_two_and_five_round_trips() {
+    let provider = Standin::start().await;
+    let variables: HashMap<_, _> = provider.variables().into_iter().collect();
+    let authority = CertificateDer::from_pem_file(&variables["standin_ca"]).unwrap();
+    let http = Http::new(Manners {
+        authorities: vec![authority],
+        private_networks: vec!["127.0.0.1/32".parse().unwrap()],
+        ..Manners::default()
+    });
+    let (app, wire) = wired_reaching(http, |_| {}).await;
+    let place = |path: &str| format!("{}{path}", variables["standin_tls"]);
+    let acme = json!({
+        "provider_type": "oauth2", "identifier": "custom:acme", "name": "Acme", "client_id": "acme-client",
+        "client_secret": "hush", "authorization_url": place("/authorize"), "token_url": place("/token"),
+        "userinfo_url": place("/userinfo"),
+    });
+    let added = app.admin().post("/admin/custom-providers", acme).await;
+    assert_eq!(added.status, 201, "{added:?}");
+    let says = json!({"routes": {
+        "POST /token": {"json": {"access_token": "at"}},
+        "GET /userinfo": {"json": {"sub": "ann", "email": "ann@example.com", "email_verified": true}},
+    }});
+    provider.declare(serde_json::from_value(says).unwrap());
+
+    let mut detours = Vec::new();
+    let there = most(&wire, async || {
+        let reply = app.visitor().get("/authorize?provider=custom:acme").await;
+        detours.push(Detour::of(&reply));
+    })
+    .await;
+    let back = most(&wire, async || {
+        app.came_back(&detours.pop().unwrap().end(&app).await);
+    })
+    .await;
+    assert!(there <= 2 && back <= 5, "there {there}, back {back}");
 }
