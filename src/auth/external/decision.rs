@@ -45,10 +45,13 @@ impl Newcomer<'_> {
             .collect()
     }
 
+    fn primary(&self) -> Option<&Email> {
+        self.emails.iter().rfind(|email| email.primary)
+    }
+
     /// The primary address in lower case.
-    fn primary(&self) -> Option<String> {
-        let primary = self.emails.iter().rfind(|email| email.primary);
-        primary
+    fn primary_address(&self) -> Option<String> {
+        self.primary()
             .map(|email| email.email.to_lowercase())
             .filter(|email| !email.is_empty())
     }
@@ -57,18 +60,17 @@ impl Newcomer<'_> {
     pub fn contacts(&self) -> Vec<String> {
         let mut contacts = self.verified();
         if contacts.is_empty() {
-            contacts.extend(self.primary());
+            contacts.extend(self.primary_address());
         }
         contacts
     }
 
-    /// Does the provider, or our own settings, vouch for the account's address, or for any where the account has none?
+    /// Do our own settings, or the provider by its primary address, vouch for the person, and for the account's address
+    /// where it has one?
     pub fn owns(&self, email: &str) -> bool {
-        self.trusts_all
-            || self
-                .verified()
-                .iter()
-                .any(|own| own == email || email.is_empty())
+        let is_vouched_for = self.primary().is_some_and(|primary| primary.verified);
+        let is_own = email.is_empty() || self.verified().iter().any(|own| own == email);
+        self.trusts_all || is_vouched_for && is_own
     }
 
     /// Decides among everybody who has the identity, or one of the `contacts`.
@@ -106,7 +108,7 @@ impl Newcomer<'_> {
                 })
             };
             return Decision::New {
-                email: self.primary().filter(|email| !taken(email)),
+                email: self.primary_address().filter(|email| !taken(email)),
             };
         }
         // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
@@ -129,7 +131,7 @@ impl Newcomer<'_> {
         };
         match (candidates.pop(), candidates.is_empty()) {
             (None, _) => Decision::New {
-                email: self.primary(),
+                email: self.primary_address(),
             },
             (Some(user), true) => Decision::Link(Box::new(user)),
             (Some(_), false) => Decision::Several,

@@ -220,6 +220,31 @@ fn addresses_are_looked_up_in_lower_case() {
     assert!(newcomer(&[email("", false)]).contacts().is_empty());
 }
 
+/// As in GoTrue: what is verified beside it finds an account, and confirms none.
+#[test]
+fn only_a_verified_primary_address_confirms() {
+    let second = Email {
+        primary: false,
+        ..email("a@x", true)
+    };
+    let owns = |emails: &[Email], trusts_all| {
+        let newcomer = Newcomer {
+            provider: "gitlab",
+            sub: "me",
+            emails,
+            aud: AUD,
+            trusts_all,
+        };
+        ["", "a@x"].map(|email| newcomer.owns(email))
+    };
+    let beside = |primary| [second.clone(), primary];
+    assert_eq!(owns(std::slice::from_ref(&second), false), [false; 2]);
+    assert_eq!(owns(&beside(email("b@x", false)), false), [false; 2]);
+    assert_eq!(owns(&beside(email("b@x", true)), false), [true; 2]);
+    assert_eq!(owns(&[email("b@x", true)], false), [true, false]);
+    assert_eq!(owns(&[second], true), [true; 2]);
+}
+
 #[test]
 fn attack_072_a_planted_address_leads_to_nobody() {
     let owner = account("a@x", &[("email", "1", "a@x")]);
