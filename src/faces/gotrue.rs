@@ -72,6 +72,17 @@ pub fn router(app: App) -> Router {
 fn user_routes(app: &App) -> Router<App> {
     Router::new()
         .root("/user", get(user::show).put(user::update))
+        .route("/user/{*rest}", any(door::not_found))
+        .merge(identity_routes(app))
+        .root("/reauthenticate", get(reauthenticate::send))
+        .route("/reauthenticate/{*rest}", any(door::not_found))
+        .layer(from_fn_with_state(app.clone(), caller::require_user))
+}
+
+/// Linking by hand; nothing of it where that is switched off.
+fn identity_routes(app: &App) -> Router<App> {
+    Router::new()
+        .root("/user/identities", any(door::not_found))
         .route(
             "/user/identities/authorize",
             get(user::link_identity).delete(user::unlink_identity_authorize),
@@ -80,10 +91,11 @@ fn user_routes(app: &App) -> Router<App> {
             "/user/identities/{identity_id}",
             delete(user::unlink_identity),
         )
-        .route("/user/{*rest}", any(door::not_found))
-        .root("/reauthenticate", get(reauthenticate::send))
-        .route("/reauthenticate/{*rest}", any(door::not_found))
-        .layer(from_fn_with_state(app.clone(), caller::require_user))
+        .route(
+            "/user/identities/{identity_id}/{*rest}",
+            any(door::not_found),
+        )
+        .layer(from_fn_with_state(app.clone(), user::require_linking))
 }
 
 /// What no anonymous user may call. Second factors are not served yet: nothing is there.

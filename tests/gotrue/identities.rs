@@ -123,8 +123,10 @@ async fn nothing_is_linked_where_that_is_off_or_nobody_asks() {
     let off = provider.app().await;
     let bob = off.user("bob@example.com").await;
     let path = "/user/identities/authorize?provider=keycloak";
-    let refused = bob.get(path).await;
-    refused.refused(404, Code::ManualLinkingDisabled);
+    for path in [path, "/user/identities", "/user/identities/any/path"] {
+        let refused = bob.get(path).await;
+        refused.refused(404, Code::ManualLinkingDisabled);
+    }
 
     let on = app(&provider).await;
     let refused = on.visitor().get(path).await;

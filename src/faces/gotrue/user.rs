@@ -1,7 +1,8 @@
 //! `/user`: the caller's own account.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -70,6 +71,16 @@ pub async fn update(
     Ok(Json(UserView::from(&user)).into_response())
 }
 
+/// Lets nothing below `/user/identities` pass where linking by hand is switched off.
+pub async fn require_linking(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    link::check_enabled(&app)?;
+    Ok(next.run(request).await)
+}
+
 /// `GET /user/identities/authorize`: off to a provider whose identity is to be added to the account.
 pub async fn link_identity(
     State(app): State<App>,
@@ -77,7 +88,6 @@ pub async fn link_identity(
     RawQuery(query): RawQuery,
     visitor: Visitor,
 ) -> Result<Response> {
-    link::check_enabled(&app)?;
     link::check_fresh(&app, &bearer)?;
     let query = Pairs::parse_lenient(query.as_deref().unwrap_or_default());
     let address = authorize::address(&app, &visitor, &query, Some(bearer.user.id)).await?;
@@ -96,7 +106,6 @@ pub async fn unlink_identity(
 ) -> Result<Response> {
     // What is no UTF-8 is no id.
     let identity_id = identity_id.map(|Path(id)| id).unwrap_or_default();
-    link::check_enabled(&app)?;
     link::unlink(&app, &visitor.client, &bearer, &identity_id).await?;
     Ok(done())
 }
