@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use truegate::error::Code;
+use url::Url;
 
 use crate::support::app::{Caller, TestApp};
 use crate::support::provider::{Detour, Provider, location, parameter};
@@ -73,6 +74,27 @@ async fn what_is_somebody_elses_is_not_linked() {
     assert_eq!(refusal(&reply).as_deref(), Some("identity_already_exists"));
     assert!(parameter(location(&reply).fragment(), "access_token").is_none());
     assert_eq!((identities(&ann).await, identities(&bob).await), before);
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_accepted_with_somebody_elses_identity() {
+    let provider = Provider::start().await;
+    let app = app(&provider).await;
+    let ann = app.came_back(&Detour::make(&app).await);
+    let carl = json!({"email": "carl@example.com"});
+    app.admin().post("/invite", carl).await.ok();
+    let token = app.outbox.take_one().link();
+    let token = parameter(token.parse::<Url>().unwrap().query(), "token").unwrap();
+    provider.is_signed_in("ann", "carl@example.com", true);
+    let detour = Detour::begin(&app, &format!("&invite_token={token}")).await;
+    let reply = detour.end(&app).await;
+    assert_eq!(refusal(&reply).unwrap(), "identity_already_exists");
+    assert_eq!(identities(&ann).await.0, ["keycloak ann"]);
+    // With one of his own it is.
+    provider.is_signed_in("carl", "carl@example.com", true);
+    let detour = Detour::begin(&app, &format!("&invite_token={token}")).await;
+    let carl = app.came_back(&detour.end(&app).await);
+    assert_eq!(identities(&carl).await.0, ["keycloak carl"]);
 }
 
 #[tokio::test]

@@ -31,14 +31,7 @@ pub(super) async fn link(act: &Act<'_>, user_id: Uuid) -> Result<Account> {
         .public("Database error loading user")?
         .ok_or_else(gone)?;
     let owners = owners.public("Database error finding identity for linking")?;
-    if let Some(owner) = owners.first() {
-        let message = if owner.id == user.id {
-            "Identity is already linked"
-        } else {
-            "Identity is already linked to another user"
-        };
-        return Err(unprocessable(Code::IdentityAlreadyExists, message));
-    }
+    check_unowned(&owners, &user)?;
     if user.is_banned(now) {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
@@ -73,4 +66,17 @@ pub(super) async fn link(act: &Act<'_>, user_id: Uuid) -> Result<Account> {
     let more = json!({ "Provider": person.provider });
     mailing::notify(app, tx, &act.letters.linked, user, user.email(), more).await?;
     Ok(account)
+}
+
+/// Refuses to add an identity to this account that somebody has already.
+pub(super) fn check_unowned(owners: &[User], user: &User) -> Result<()> {
+    let Some(owner) = owners.first() else {
+        return Ok(());
+    };
+    let message = if owner.id == user.id {
+        "Identity is already linked"
+    } else {
+        "Identity is already linked to another user"
+    };
+    Err(unprocessable(Code::IdentityAlreadyExists, message))
 }
