@@ -526,6 +526,22 @@ async fn an_identity_is_added_to_the_account_of_the_bearer() {
         .refused(403, Code::BadJwt);
 }
 
+/// As in GoTrue, where the new user's metadata and the identity are one map in memory.
+#[tokio::test]
+async fn a_new_account_that_is_confirmed_at_once_shows_its_address_as_verified() {
+    let setting = Setting::with(|config| config.mailer.autoconfirm = true).await;
+    let verified = async |email: &str| {
+        let token = setting.googles(json!({"sub": email, "email": email, "email_verified": false}));
+        let said = json!({"provider": "google", "id_token": token});
+        let user = &setting.present(said).await.ok()["user"];
+        let shown = &user["identities"][0]["identity_data"]["email_verified"];
+        [&user["user_metadata"]["email_verified"], shown].map(|verified| verified == true)
+    };
+    assert_eq!(verified("new@example.com").await, [true; 2]);
+    // The row keeps what the provider said.
+    assert_eq!(verified("new@example.com").await, [false; 2]);
+}
+
 /// Attack 34, where the operator asks for it.
 #[tokio::test]
 async fn attack_34_an_identity_is_added_soon_after_signing_in() {

@@ -137,6 +137,12 @@ impl Account {
     pub fn confirm(&mut self, now: Timestamp) {
         self.user.confirm(now);
         self.cleaning.tokens = true;
+        // The answer shows a new account's identity as the user's metadata says it (GoTrue shares the map).
+        let new = self.is_new.then_some(self.identity.id);
+        for shown in self.shown.iter_mut().filter(|shown| Some(shown.id) == new) {
+            let data = &mut shown.identity_data;
+            data.insert("email_verified".into(), true.into());
+        }
     }
 
     /// Writes everything, and signs the person in: the last writes of the transaction. `Err` within is a refusal that
