@@ -88,6 +88,19 @@ async fn what_the_table_would_refuse_is_refused_without_its_row() {
 }
 
 #[tokio::test]
+async fn a_path_that_names_no_provider_is_refused_before_the_body_is_read() {
+    let app = TestApp::new().await;
+    for (name, code) in [
+        ("acme", Code::ValidationFailed),
+        ("custom:acme", Code::BadJson),
+    ] {
+        let path = format!("{PATH}/{name}");
+        let reply = app.admin().put(&path, json!({"name": 5})).await;
+        reply.refused(400, code);
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_never_shown() {
     let app = TestApp::new().await;
     let made = app.admin().post(PATH, acme(&json!({}))).await;

@@ -88,7 +88,6 @@ pub async fn create(app: &App, mut params: Params) -> Result<CustomProvider> {
 
 /// Changes a provider: what is not said stays as it is.
 pub async fn update(app: &App, identifier: &str, params: Params) -> Result<CustomProvider> {
-    check_prefix(identifier)?;
     params.check_values()?;
     let mut provider = find(app, identifier).await?;
     let kind = if provider.is_oidc() {
@@ -139,7 +138,8 @@ pub async fn delete(app: &App, identifier: &str) -> Result<()> {
     Err(unknown())
 }
 
-fn check_prefix(identifier: &str) -> Result<()> {
+/// Refuses what names no custom provider.
+pub fn check_prefix(identifier: &str) -> Result<()> {
     if !identifier.starts_with(PREFIX) {
         return Err(invalid(format!(
             "identifier must start with 'custom:' prefix, e.g. 'custom:{identifier}'"

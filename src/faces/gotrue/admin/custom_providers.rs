@@ -194,6 +194,7 @@ pub async fn update(
     Identifier(identifier): Identifier,
     body: Body,
 ) -> Result<Response> {
+    custom_providers::check_prefix(&identifier)?;
     let provider = custom_providers::update(&app, &identifier, read(&body)?).await?;
     Ok(view(&provider).into_response())
 }
