@@ -276,7 +276,7 @@ pub async fn update(app: &App, admin: &Admin, user: &User, mut params: Params) -
             user.confirm_phone(now);
         }
         if params.email_confirm || params.phone_confirm {
-            OneTimeToken::clear_all(tx, user.id).await?;
+            OneTimeToken::clear_confirmed(tx, user.id).await?;
         }
         let first_password = user.password().is_none() && matches!(password, Some(Some(_)));
         if let Some(hash) = password {
@@ -324,7 +324,7 @@ async fn set_contacts(
         set_identity(tx, user, EMAIL, claims, new).await?;
         if params.email != user.email() {
             // What was sent to the old address proves nothing of the new one.
-            OneTimeToken::clear_all(tx, user.id).await?;
+            OneTimeToken::clear_confirmed(tx, user.id).await?;
         }
         user.is_anonymous &= !params.email_confirm;
         user.email = Some(params.email.clone());

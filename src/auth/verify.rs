@@ -257,7 +257,7 @@ async fn recover(app: &App, tx: &mut Conn, mut user: User, now: Timestamp) -> Re
 
 /// Voids what else is outstanding, writes the user, and reads it again.
 async fn finish(tx: &mut Conn, mut user: User, before: &User, now: Timestamp) -> Result<User> {
-    OneTimeToken::clear_all(tx, user.id).await?;
+    OneTimeToken::clear_confirmed(tx, user.id).await?;
     user.derive_providers();
     user.save(tx, before, now).await?;
     user.reload(tx).await?;
@@ -338,7 +338,7 @@ pub(super) async fn apply_email_change(
     if !user.is_confirmed() {
         user.confirm(now);
     }
-    OneTimeToken::clear_all(tx, user.id).await?;
+    OneTimeToken::clear_confirmed(tx, user.id).await?;
     user.save(tx, &before, now)
         .await
         .on_constraint("users_email_partial_key", super::email_exists)?;

@@ -72,7 +72,19 @@ impl OneTimeToken {
         .map(drop)
     }
 
-    /// Voids all tokens of a user, as any successful confirmation does.
+    /// Voids a user's tokens, as any successful confirmation does. The code for a new phone number stays good: GoTrue
+    /// looks for it in the user's column, which no other confirmation empties.
+    pub async fn clear_confirmed(mut conn: &Conn, user_id: Uuid) -> QueryResult<()> {
+        statement(
+            "delete from one_time_tokens where user_id = $1 and token_type <> 'phone_change_token'",
+        )
+        .bind::<SqlUuid, _>(user_id)
+        .execute(&mut conn)
+        .await
+        .map(drop)
+    }
+
+    /// Voids all tokens of a user.
     pub async fn clear_all(mut conn: &Conn, user_id: Uuid) -> QueryResult<()> {
         statement("delete from one_time_tokens where user_id = $1")
             .bind::<SqlUuid, _>(user_id)

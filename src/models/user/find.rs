@@ -110,6 +110,23 @@ impl User {
         .optional()
     }
 
+    /// By the number that a user waits to confirm, code or no code. Reads all users: only for numbers of tests, whose
+    /// codes are good without one that was sent.
+    pub async fn find_by_phone_change_alone(
+        conn: &mut Conn,
+        phone: &str,
+        aud: &str,
+    ) -> QueryResult<Option<Self>> {
+        statement(select_users!(
+            "u.instance_id = '00000000-0000-0000-0000-000000000000' and u.phone_change = $1 and u.aud = $2 and u.is_sso_user = false limit 1"
+        ))
+        .bind::<Text, _>(phone)
+        .bind::<Text, _>(aud)
+        .get_result(conn)
+        .await
+        .optional()
+    }
+
     /// Who holds this address, by any identity that may be linked with it or by the account itself
     /// (GoTrue's `IsDuplicatedEmail`). `except` is the account that may; `own_domains` are the providers
     /// whose accounts are never linked with others.
