@@ -207,10 +207,10 @@ pub async fn send_email_change(
     }
     allow_mail(app, now)?;
 
-    let mut letters = vec![(new_email, TokenType::EmailChangeNew)];
-    if secure {
-        letters.push((&current, TokenType::EmailChangeCurrent));
-    }
+    // In the order of GoTrue's rows.
+    let to_current = secure.then_some((current.as_str(), TokenType::EmailChangeCurrent));
+    let to_new = (new_email, TokenType::EmailChangeNew);
+    let letters = to_current.into_iter().chain([to_new]);
     new_email.clone_into(&mut user.email_change);
     user.email_change_confirm_status = 0;
     user.email_change_sent_at = Some(now);

@@ -130,7 +130,8 @@ impl Sent {
         let (token, sent_at) = purpose.columns(user);
         token.clone_from(hash);
         *sent_at = Some(self.at);
-        OneTimeToken::replace(tx, user.id, purpose.token_type(), phone, hash, self.at)
+        let now = app.clock.now();
+        OneTimeToken::replace(tx, user.id, purpose.token_type(), phone, hash, now)
             .await
             .public("error creating one time token")
     }

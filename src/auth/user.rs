@@ -83,18 +83,20 @@ pub async fn update(
         None => None,
         Some(password) => Some(new_password(app, client, bearer, &changes, password).await?),
     };
-    let (data, app_metadata) = (changes.data.take(), changes.app_metadata.take());
     let challenge = if changes.changes_email(user) {
         parse_challenge(&changes.code_challenge, &changes.code_challenge_method)?
     } else {
         None
     };
     let letters = Letters::prepare(app, client, user, &changes).await?;
+    let (data, app_metadata) = (changes.data.take(), changes.app_metadata.take());
+    // The audit log is read in the order of time.
+    let tick = TimeDelta::microseconds(1);
 
     let mut conn = app.db.get().await?;
     let updated = conn
         .transaction::<_, Error, _>(async |tx| {
-            let now = app.clock.now();
+            let mut now = app.clock.now();
             let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
             let mut before = user.clone();
             if let Some(password) = password {
@@ -105,6 +107,7 @@ pub async fn update(
                 }
                 let notice = &letters.password_changed;
                 mailing::notify(app, tx, notice, &user, user.email(), json!({})).await?;
+                now += tick;
             }
             if let Some(data) = data {
                 user.merge_user_metadata(data);
@@ -127,6 +130,7 @@ pub async fn update(
                 user =
                     verify::apply_email_change(app, tx, user, &letters.email_changed, now).await?;
                 before = user.clone();
+                now += tick;
             }
             if let Some(message) = &letters.phone_change {
                 message.note(app, tx, &mut user).await?;
@@ -142,15 +146,10 @@ pub async fn update(
                 )
                 .await?;
                 before = user.clone();
+                now += tick;
             }
-            app.audit(
-                tx,
-                Actor::User(&user),
-                Action::UserModified,
-                None,
-                now + TimeDelta::microseconds(1),
-            )
-            .await?;
+            app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
+                .await?;
             user.save(tx, &before, now)
                 .await
                 .public("Error updating user")?;

@@ -6,8 +6,10 @@ use crate::auth::Client;
 use crate::auth::mailing::{self, Notice, Stationery};
 use crate::auth::messaging::{self, Purpose, Sent};
 use crate::auth::verify::PhoneNotices;
+use crate::clock::Timestamp;
 use crate::config::MailKind;
 use crate::error::Result;
+use crate::models::identity::Identity;
 use crate::models::user::User;
 
 pub(super) struct Letters {
@@ -42,7 +44,9 @@ impl Letters {
             // Last, so that nothing else can keep its code from being noted.
             phone_change: if asks_by_message {
                 let (phone, channel) = (&changes.phone, &changes.channel);
-                let sent = messaging::send(app, client, Purpose::PhoneChange, user, phone, channel);
+                let draft = draft(user, changes, asks_by_mail, app.clock.now());
+                let sent =
+                    messaging::send(app, client, Purpose::PhoneChange, &draft, phone, channel);
                 // Apart, because few callers come this way: the future would be large for all.
                 Some(Box::pin(sent).await?)
             } else {
@@ -50,4 +54,27 @@ impl Letters {
             },
         })
     }
+}
+
+/// The user as the rest of the update will leave it: who sends the message is told of that one.
+fn draft(user: &User, changes: &Changes, asks_by_mail: bool, now: Timestamp) -> User {
+    let mut draft = user.clone();
+    if changes.password.is_some() {
+        // A message for an earlier number is void then, and this one need not wait for it.
+        draft.set_password(None);
+    }
+    draft.merge_user_metadata(changes.data.clone().unwrap_or_default());
+    draft.merge_app_metadata(changes.app_metadata.clone().unwrap_or_default());
+    if asks_by_mail {
+        draft.email_change.clone_from(&changes.email);
+        draft.email_change_sent_at = Some(now);
+    } else if changes.changes_email(user) {
+        // An anonymous user where addresses are confirmed at once.
+        let identity = Identity::of_email(user.id, &changes.email, true, now);
+        draft.identities.push(identity);
+        draft.email = Some(changes.email.clone());
+        draft.confirm(now);
+        draft.is_anonymous = false;
+    }
+    draft
 }
