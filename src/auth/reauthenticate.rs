@@ -57,11 +57,11 @@ pub async fn spend_nonce(app: &App, user: &User, nonce: &str, now: Timestamp) ->
             "Nonce has expired or is invalid",
         )
     };
+    if user.reauthentication_token.is_empty() {
+        return Err(refused());
+    }
     if user.email().is_empty() && !user.phone().is_empty() && app.sms.checks_codes() {
         // The provider spends it.
-        if user.reauthentication_token.is_empty() {
-            return Err(refused());
-        }
         return messaging::check_code(app, user.phone(), nonce).await;
     }
     let mut conn = app.db.get().await?;
@@ -84,7 +84,7 @@ pub async fn spend_nonce(app: &App, user: &User, nonce: &str, now: Timestamp) ->
             return Err(refused());
         }
         user.reauthentication_token.clear();
-        OneTimeToken::clear_all(tx, user.id)
+        OneTimeToken::clear_confirmed(tx, user.id)
             .await
             .public("Error during reauthentication")?;
         user.save(tx, &before, now)
