@@ -86,17 +86,23 @@ pub(super) async fn open(
     })
     .await?;
     drop(conn);
-    match (signed_up, &letter) {
-        (Err(existing), _) => repeated(app, client, &existing, contact, data).await,
-        (Ok(signed_up), Some(Letter::Mail(stationery))) => {
-            stationery
-                .post(app)
-                .await
-                .public("Error sending confirmation email")?;
-            Ok(signed_up)
-        }
-        (Ok(signed_up), _) => Ok(signed_up),
+    let signed_up = match signed_up {
+        Err(existing) => return repeated(app, client, &existing, contact, data).await,
+        Ok(signed_up) => signed_up,
+    };
+    if let Some(Letter::Mail(stationery)) = &letter {
+        stationery
+            .post(app)
+            .await
+            .public("Error sending confirmation email")?;
     }
+    Ok(match signed_up {
+        // It is confirmed by its other kind of address, and may be anybody's. GoTrue signs in whoever asks.
+        SignedUp::Pending(user) if user.is_confirmed() || user.is_phone_confirmed() => {
+            invented(app, client, contact, data)
+        }
+        signed_up => signed_up,
+    })
 }
 
 /// Inserts a new account; where another request was quicker with the same address, its account it is.
@@ -284,10 +290,16 @@ async fn repeated(
     if app.config.mailer.autoconfirm || app.config.sms.autoconfirm {
         return Err(already_registered());
     }
+    Ok(invented(app, client, contact, data))
+}
+
+/// What looks like a fresh sign-up, and tells nothing of the account that is there.
+fn invented(app: &App, client: &Client, contact: &Contact, data: Map<String, Value>) -> SignedUp {
+    let now = app.clock.now();
     let mut invented = contact.new_user(app, client, data, now);
     invented.role.clear();
     invented.confirmation_sent_at = Some(now);
-    Ok(SignedUp::Pending(Box::new(invented)))
+    SignedUp::Pending(Box::new(invented))
 }
 
 fn already_registered() -> Error {

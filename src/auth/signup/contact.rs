@@ -151,6 +151,11 @@ impl Contact {
                 .entry(key)
                 .or_insert_with(|| value.clone());
         }
+        // Who signs up by phone may name an address; the answer shows it as it was said.
+        if let Some(Value::String(email)) = identity.identity_data.get_mut("email") {
+            let lower = email.to_lowercase();
+            identity.email = Some(std::mem::replace(email, lower));
+        }
         identity
     }
 
