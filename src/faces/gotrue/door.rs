@@ -350,7 +350,7 @@ fn tell(
         ),
         ApiVersion::Initial => {
             let error_id = id
-                .filter(|_| told.identified && told.status.is_server_error())
+                .filter(|_| told.identified && told.status.as_u16() >= 500)
                 .map(RequestId::as_str);
             let (code, error_code, msg) = (told.status.as_u16(), told.code.as_str(), told.message);
             json(
