@@ -10,6 +10,7 @@ mod id_token;
 mod identities;
 mod messages;
 mod oidc;
+mod phones;
 mod providers;
 mod races;
 mod refresh;

@@ -89,7 +89,7 @@ impl Sms {
 
 /// Fixed codes by number.
 #[derive(Debug, Clone, Default)]
-pub struct TestOtps(BTreeMap<String, SecretString>);
+pub struct TestOtps(pub BTreeMap<String, SecretString>);
 
 impl Value for TestOtps {
     const FORM: &'static str = "a list number:code,number:code";
