@@ -38,7 +38,7 @@ pub(super) async fn accept(act: &Act<'_>, token: &str) -> Result<Account> {
         return Err(forbidden(Code::UserBanned, "User is banned"));
     }
     let mut emails = person.profile.emails.iter();
-    if !emails.any(|email| email.email.to_lowercase() == user.email()) {
+    if !emails.any(|email| email.email == user.email()) {
         return Err(crate::auth::invalid(
             "Invited email does not match emails from external provider",
         ));
