@@ -1,7 +1,5 @@
 //! Signing in with the ID token that an application has got from an issuer by itself, as apps on phones do.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::bearer::Bearer;
@@ -9,6 +7,7 @@ use super::grant::Grant;
 use super::{Client, external, invalid, link};
 use crate::app::App;
 use crate::config::External;
+use crate::crypto::hex;
 use crate::error::{Code, Error, Result, UNEXPECTED_FAILURE, bad_request, failed};
 use crate::outside::Http;
 use crate::outside::oidc::{Discovery, IdToken, claimed_issuer, issuers};
@@ -264,12 +263,7 @@ fn check_nonce(hashed: &str, nonce: &str) -> Result<()> {
     if nonce.is_empty() {
         return Ok(());
     }
-    let digest = digest(&SHA256, nonce.as_bytes());
-    let mut expected = String::with_capacity(64);
-    for byte in digest.as_ref() {
-        let _ = write!(expected, "{byte:02x}");
-    }
-    if expected != hashed {
+    if hex(digest(&SHA256, nonce.as_bytes())) != hashed {
         return Err(Error::Oauth {
             error: "invalid nonce".into(),
             description: "Nonces mismatch".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA224, digest};
 use subtle::ConstantTimeEq;
 
-use super::secrets;
+use super::{hex, secrets};
 use crate::clock::Timestamp;
 
 /// Stands before the stored hash of a code that was asked for in a PKCE flow.
@@ -25,15 +25,7 @@ pub fn generate(digits: u32) -> String {
 /// How a code is stored: hex SHA-224 of the address or number it was sent to, followed by the code.
 #[must_use]
 pub fn token_hash(contact: &str, code: &str) -> String {
-    let hash = digest(&SHA224, [contact, code].concat().as_bytes());
-    hash.as_ref()
-        .iter()
-        .fold(String::with_capacity(56), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(nibble.into(), 16).unwrap_or_default());
-            }
-            hex
-        })
+    hex(digest(&SHA224, [contact, code].concat().as_bytes()))
 }
 
 /// Whether `given` is the stored hash, with or without the PKCE prefix (internal/api/verify.go, `isOtpValid`): a

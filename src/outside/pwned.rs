@@ -1,10 +1,9 @@
 //! Have I Been Pwned: is this password known to be stolen? Only the first five hex digits of its SHA-1 leave the house.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest;
 
 use crate::config::Password;
+use crate::crypto::hex;
 use crate::error::{Result, failed};
 use crate::outside::Http;
 
@@ -29,11 +28,7 @@ async fn ask(
     password: &str,
 ) -> Result<bool, reqwest::Error> {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
-    let mut hex = String::with_capacity(40);
-    for byte in hash.as_ref() {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02X}");
-    }
+    let hex = hex(hash).to_ascii_uppercase();
     let (prefix, suffix) = hex.split_at(5);
     let request = http
         .get(format!("https://api.pwnedpasswords.com/range/{prefix}"))

@@ -1,12 +1,11 @@
 //! Facebook.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::hmac;
 use serde::Deserialize;
 
 use super::profile::full_name;
 use super::{Claims, Facts, Place, Profile, Visit};
+use crate::crypto::hex;
 
 pub const FACTS: Facts = Facts {
     auth_host: "www.facebook.com",
@@ -58,9 +57,5 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
 /// Shows that the token was given to us: <https://developers.facebook.com/docs/graph-api/guides/secure-requests>
 fn appsecret_proof(secret: &str, token: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let mut proof = String::new();
-    for byte in hmac::sign(&key, token.as_bytes()).as_ref() {
-        let _ = write!(proof, "{byte:02x}");
-    }
-    proof
+    hex(hmac::sign(&key, token.as_bytes()))
 }
