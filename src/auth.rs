@@ -30,11 +30,13 @@ pub mod user;
 pub mod verify;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use url::Url;
 
+use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
-use crate::error::{Code, Error, bad_request, unprocessable};
+use crate::error::{Code, Error, bad_request, too_many_requests, unprocessable};
 
 /// What acts need to know of the one who asks.
 #[derive(Debug, Clone)]
@@ -67,6 +69,30 @@ fn phone_exists() -> Error {
 
 pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     bad_request(Code::ValidationFailed, message)
+}
+
+/// Refuses a mail or message while the last one of its kind is younger than `max_frequency`.
+fn check_frequency(
+    code: Code,
+    max_frequency: Duration,
+    sent_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let next = sent_at.map(|sent_at| sent_at + max_frequency);
+    match next.filter(|next| *next > now) {
+        Some(next) => Err(too_soon(code, (next - now).to_std().unwrap_or_default())),
+        None => Ok(()),
+    }
+}
+
+/// The refusal of a second mail or message, `wait` before it may be asked for.
+fn too_soon(code: Code, wait: Duration) -> Error {
+    let seconds = wait.as_secs();
+    too_many_requests(
+        code,
+        format!("For security purposes, you can only request this after {seconds} seconds."),
+        Some(Duration::from_secs(seconds + 1)),
+    )
 }
 
 /// Reads the two PKCE parameters of a request; both empty is no PKCE flow.

@@ -2,7 +2,6 @@
 //! Mails are rendered and queued in the act's own transaction; a worker delivers them after the commit.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -371,19 +370,8 @@ pub fn action_link(
 
 /// Refuses a mail while the last one of its kind is too recent.
 fn check_frequency(app: &App, sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
-    let Some(next) = sent_at
-        .map(|sent_at| sent_at + app.config.smtp.max_frequency)
-        .filter(|next| *next > now)
-    else {
-        return Ok(());
-    };
-    let wait = (next - now).to_std().unwrap_or_default();
-    let seconds = wait.as_secs();
-    Err(too_many_requests(
-        Code::OverEmailSendRateLimit,
-        format!("For security purposes, you can only request this after {seconds} seconds."),
-        Some(Duration::from_secs(seconds + 1)),
-    ))
+    let (code, every) = (Code::OverEmailSendRateLimit, app.config.smtp.max_frequency);
+    super::check_frequency(code, every, sent_at, now)
 }
 
 /// Refuses recipients that are not on the list, where there is one.

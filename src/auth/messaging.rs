@@ -2,8 +2,6 @@
 //! with one difference: whether a message goes out decides the answer, so it is sent before the act's transaction
 //! opens, with no connection held. The transaction then notes the code, and looks again whether it may.
 
-use std::time::Duration;
-
 use diesel_async::AsyncConnection;
 use serde::Serialize;
 use serde_json::Value;
@@ -267,19 +265,6 @@ fn in_words(purpose: Purpose, failure: Failure) -> Error {
 
 /// Refuses a message while the last one of its kind is too recent.
 fn check_frequency(app: &App, sent_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
-    let next = sent_at.map(|sent_at| sent_at + app.config.sms.max_frequency);
-    match next.filter(|next| *next > now) {
-        Some(next) => Err(too_soon((next - now).to_std().unwrap_or_default())),
-        None => Ok(()),
-    }
-}
-
-/// The refusal of a second message, `wait` before it may be asked for.
-pub(super) fn too_soon(wait: Duration) -> Error {
-    let seconds = wait.as_secs();
-    too_many_requests(
-        Code::OverSmsSendRateLimit,
-        format!("For security purposes, you can only request this after {seconds} seconds."),
-        Some(Duration::from_secs(seconds + 1)),
-    )
+    let (code, every) = (Code::OverSmsSendRateLimit, app.config.sms.max_frequency);
+    super::check_frequency(code, every, sent_at, now)
 }

@@ -8,10 +8,9 @@ use serde_json::{Map, Value};
 use super::contact::Letter;
 use super::{Contact, Password, SignedUp, gone};
 use crate::app::App;
-use crate::auth::Client;
 use crate::auth::grant::{SignIn, issue, provider_trait};
 use crate::auth::mailing::{self, Purpose};
-use crate::auth::messaging;
+use crate::auth::{Client, too_soon};
 use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
 use crate::db::{Conn, transaction};
@@ -113,7 +112,7 @@ async fn insert_or_find(app: &App, tx: &Conn, mut user: User) -> Result<User> {
         .on_constraint("users_phone_key", || match &app.config.sms {
             sms if sms.autoconfirm => already_registered(),
             // Another request for the same number has sent a message.
-            sms => messaging::too_soon(sms.max_frequency),
+            sms => too_soon(Code::OverSmsSendRateLimit, sms.max_frequency),
         })
         .public("Database error saving new user")?
     {
