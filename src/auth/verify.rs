@@ -256,8 +256,13 @@ async fn recover(app: &App, tx: &mut Conn, mut user: User, now: Timestamp) -> Re
 }
 
 /// Voids what else is outstanding, writes the user, and reads it again.
-async fn finish(tx: &mut Conn, mut user: User, before: &User, now: Timestamp) -> Result<User> {
+async fn finish(tx: &mut Conn, user: User, before: &User, now: Timestamp) -> Result<User> {
     OneTimeToken::clear_confirmed(tx, user.id).await?;
+    store(tx, user, before, now).await
+}
+
+/// Writes the user, with the providers that the identities now make, and reads it again.
+async fn store(tx: &mut Conn, mut user: User, before: &User, now: Timestamp) -> Result<User> {
     user.derive_providers();
     user.save(tx, before, now).await?;
     user.reload(tx).await?;
@@ -289,12 +294,9 @@ async fn change_email(
         user.save(tx, &before, now).await?;
         return Ok(None);
     }
-    let mut user = apply_email_change(app, tx, user, changed, now).await?;
+    let user = apply_email_change(app, tx, user, changed, now).await?;
     let before = user.clone();
-    user.derive_providers();
-    user.save(tx, &before, now).await?;
-    user.reload(tx).await?;
-    Ok(Some(user))
+    store(tx, user, &before, now).await.map(Some)
 }
 
 /// Makes the address that a user waits for the user's own.

@@ -1,6 +1,6 @@
 //! What a code by text message proves.
 
-use super::finish;
+use super::{finish, store};
 use crate::app::App;
 use crate::auth::grant::provider_trait;
 use crate::auth::mailing::{self, Notice};
@@ -40,12 +40,9 @@ pub(super) async fn change(
     now: Timestamp,
 ) -> Result<User> {
     let phone = user.phone_change.clone();
-    let mut user = apply_phone_change(app, tx, user, &phone, notices, now).await?;
+    let user = apply_phone_change(app, tx, user, &phone, notices, now).await?;
     let before = user.clone();
-    user.derive_providers();
-    user.save(tx, &before, now).await?;
-    user.reload(tx).await?;
-    Ok(user)
+    store(tx, user, &before, now).await
 }
 
 /// What tells a user of a new phone number.
