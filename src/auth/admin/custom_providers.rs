@@ -99,10 +99,10 @@ pub async fn update(app: &App, identifier: &str, params: Params) -> Result<Custo
     params.apply(&mut provider);
     params::check_limits(&provider)?;
     let moved = provider.is_oidc() && params.moves_issuer();
-    if let Some(issuer) = provider.issuer.as_deref().filter(|_| moved) {
-        app.oidc.forget(issuer);
-    }
     if moved {
+        if let Some(issuer) = &provider.issuer {
+            app.oidc.forget(issuer);
+        }
         discover(app, &mut provider).await?;
     }
 

@@ -1,12 +1,12 @@
 //! Finding a custom provider by its identifier, and making it ready for a sign-in (GoTrue's `loadCustomProvider`).
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::auth::admin::custom_providers::PREFIX;
 use crate::error::{Context as _, Result};
 use crate::models::custom_provider::CustomProvider;
+use crate::models::identity::object;
 use crate::outside::Http;
 use crate::outside::oidc::Issuer;
 use crate::outside::providers::{Description, Endpoints, Provider, Unsupported};
@@ -133,12 +133,5 @@ fn describe(
         acceptable_client_ids: row.acceptable_client_ids,
         attribute_mapping: object(row.attribute_mapping),
         custom_claims_allowlist: row.custom_claims_allowlist,
-    }
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        _ => Map::new(),
     }
 }
