@@ -4,7 +4,7 @@
 //! sure that it is one the operator wants.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -107,20 +107,12 @@ impl Oidc {
 
     /// Knows nothing of an issuer any more: it is asked anew, wherever its document is.
     pub fn forget(&self, url: &str) {
-        let mut issuers = self
-            .0
-            .issuers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut issuers = self.remembered();
         issuers.known.retain(|(issuer, _), _| issuer != url);
     }
 
     fn published(&self, url: &str, discovery_url: &str) -> Arc<Published> {
-        let mut issuers = self
-            .0
-            .issuers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut issuers = self.remembered();
         issuers.uses += 1;
         let this_use = issuers.uses;
         let key = (url.to_owned(), discovery_url.to_owned());
@@ -140,11 +132,7 @@ impl Oidc {
 
     /// An issuer that could not be asked takes no place.
     fn forget_empty(&self, url: &str, discovery_url: &str) {
-        let mut issuers = self
-            .0
-            .issuers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut issuers = self.remembered();
         let key = (url.to_owned(), discovery_url.to_owned());
         if issuers
             .known
@@ -153,6 +141,11 @@ impl Oidc {
         {
             issuers.known.remove(&key);
         }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        let Parts { issuers, .. } = &*self.0;
+        issuers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

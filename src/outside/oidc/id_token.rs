@@ -90,17 +90,11 @@ impl<'a> Unverified<'a> {
         let (message, signature) = parts.context("it is no JWT of three parts")?;
         let header = message.split('.').next().unwrap_or_default();
         let header: Header = part(header).context("its header")?;
-        if let Header {
-            crit: None,
-            b64: None,
-            zip: None,
-            enc: None,
-            ..
-        } = &header
-        {
-        } else {
-            bail!("its header asks for an extension");
-        }
+        let extensions = [&header.crit, &header.b64, &header.zip, &header.enc];
+        ensure!(
+            extensions.into_iter().all(Option::is_none),
+            "its header asks for an extension"
+        );
         let algorithm = asymmetric(&header.alg).context("its algorithm is none of ours")?;
         Ok(Self {
             kid: header.kid.filter(|kid| !kid.is_empty()),
