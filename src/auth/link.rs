@@ -63,7 +63,9 @@ pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &s
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
         let now = app.clock.now();
-        let mut user = User::lock(tx, bearer.user.id).await?.ok_or_else(signup::gone)?;
+        let mut user = User::lock(tx, bearer.user.id)
+            .await?
+            .ok_or_else(signup::gone)?;
         if user.identities.len() <= 1 {
             return Err(unprocessable(
                 Code::SingleIdentityNotDeletable,
@@ -71,18 +73,35 @@ pub async fn unlink(app: &App, client: &Client, bearer: &Bearer, identity_id: &s
             ));
         }
         let before = user.clone();
-        let Some(position) = user.identities.iter().position(|identity| identity.id == identity_id) else {
-            return Err(unprocessable(Code::IdentityNotFound, "Identity doesn't exist"));
+        let Some(position) = user
+            .identities
+            .iter()
+            .position(|identity| identity.id == identity_id)
+        else {
+            return Err(unprocessable(
+                Code::IdentityNotFound,
+                "Identity doesn't exist",
+            ));
         };
         let identity = user.identities.remove(position);
-        let traits = json!({
-            "identity_id": identity.id, "provider": identity.provider, "provider_id": identity.provider_id,
-        });
-        let entry = AuditLogEntry::new(Actor::User(&before), Action::IdentityUnlinked, Some(traits), &ip, now);
+        let traits = Some(identity.traits());
+        let entry = AuditLogEntry::new(
+            Actor::User(&before),
+            Action::IdentityUnlinked,
+            traits,
+            &ip,
+            now,
+        );
         for entry in app.audited([entry]) {
-            entry.insert(tx).await.public("Error recording audit log entry")?;
+            entry
+                .insert(tx)
+                .await
+                .public("Error recording audit log entry")?;
         }
-        identity.delete(tx).await.public("Database error deleting identity")?;
+        identity
+            .delete(tx)
+            .await
+            .public("Database error deleting identity")?;
         if identity.provider == PHONE {
             user.phone = None;
             user.phone_confirmed_at = None;

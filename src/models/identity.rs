@@ -75,6 +75,12 @@ impl Identity {
         Self::new(user_id, PHONE, object(data), now)
     }
 
+    /// What the audit log tells of it when it is linked or unlinked.
+    #[must_use]
+    pub fn traits(&self) -> Value {
+        json!({ "identity_id": self.id, "provider": self.provider, "provider_id": self.provider_id })
+    }
+
     /// Did the provider vouch for the e-mail? A missing key counts as no.
     #[must_use]
     pub fn is_email_verified(&self) -> bool {

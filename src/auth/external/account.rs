@@ -2,7 +2,7 @@
 
 use diesel::QueryResult;
 use futures_util::future::{join, join4, try_join_all};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::settle::{Act, Way};
 use super::{Arrived, Person, already_used};
@@ -93,22 +93,18 @@ impl Account {
     }
 
     pub fn note(&mut self, act: &Act<'_>, action: Action, traits: Option<Value>) {
-        let entry = AuditLogEntry::new(Actor::User(&self.user), action, traits, "", act.now);
+        self.note_from(act, action, traits, "");
+    }
+
+    fn note_from(&mut self, act: &Act<'_>, action: Action, traits: Option<Value>, ip: &str) {
+        let entry = AuditLogEntry::new(Actor::User(&self.user), action, traits, ip, act.now);
         self.audit.extend(act.app.audited([entry]));
     }
 
     pub fn note_link(&mut self, act: &Act<'_>) {
-        let Identity {
-            id,
-            provider,
-            provider_id,
-            ..
-        } = &self.identity;
-        let traits = json!({ "identity_id": id, "provider": provider, "provider_id": provider_id });
+        let traits = Some(self.identity.traits());
         let ip = act.client.ip.map(|ip| ip.to_string()).unwrap_or_default();
-        let actor = Actor::User(&self.user);
-        let entry = AuditLogEntry::new(actor, Action::IdentityLinked, Some(traits), &ip, act.now);
-        self.audit.extend(act.app.audited([entry]));
+        self.note_from(act, Action::IdentityLinked, traits, &ip);
     }
 
     /// Somebody else may have prepared this account for the owner of its address: what they know or hold opens it no
