@@ -14,8 +14,9 @@ use crate::error::{Error, Result, UNEXPECTED_FAILURE, failed};
 /// Runs `act` in a transaction. BEGIN goes ahead of its first statement; `Err` rolls back; `Ok` gives the last writes,
 /// and COMMIT follows on their heels.
 ///
-/// None of the last writes may wait for another: they are joined. Only Postgres may refuse them, for then it has
-/// rolled back.
+/// None of the last writes may wait for another: they are joined. One that is still waiting when COMMIT is answered is
+/// an error; one that was sent behind COMMIT and answered with it cannot be told from the others. Only Postgres may
+/// refuse them, for then it has rolled back.
 pub async fn transaction<T, W>(mut conn: &Conn, act: impl Future<Output = Result<W>>) -> Result<T>
 where
     W: Future<Output = Result<T>>,
