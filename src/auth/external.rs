@@ -1,5 +1,6 @@
 //! Signing in by an external provider: the way there, and the way back.
 
+use futures_util::future::join;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -10,7 +11,8 @@ use crate::clock::Timestamp;
 use crate::crypto::pkce::{self, Challenge};
 use crate::crypto::secrets::generate_text;
 use crate::error::{Code, Context, Error, Result, bad_request, failed, not_found, unprocessable};
-use crate::models::flow_state::{Detour, NewDetour};
+use crate::models::custom_provider::CustomProvider;
+use crate::models::flow_state::{Detour, NewDetour, Wants};
 use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
@@ -87,44 +89,93 @@ pub(super) struct Person<'a> {
 /// Sends somebody to a provider: notes the way back, and gives the address to go to.
 pub async fn depart(app: &App, client: &Client, departure: Departure<'_>) -> Result<String> {
     let name = departure.provider.to_lowercase();
-    let provider = find(app, &name, departure.scopes)
-        .await?
-        .map_err(|Unsupported(why)| invalid(format!("Unsupported provider: {why}")))?;
     let challenge = Challenge::parse(departure.code_challenge, departure.code_challenge_method);
-    let challenge = challenge.map_err(|error| match error {
-        pkce::Invalid::Method(_) => invalid("Invalid code_challenge_method"),
-        other => invalid(other.to_string()),
-    })?;
-    // 43 characters, as RFC 7636, section 4.1, recommends.
-    let verifier = provider.requires_pkce().then(generate_text::<32>);
-    let verifier = verifier.as_deref();
-    let detour = NewDetour {
+    let mut detour = NewDetour {
         id: Uuid::new_v4(),
         provider_type: &name,
-        challenge,
+        challenge: None,
         invite_token: Some(departure.invite_token).filter(|token| !token.is_empty()),
         referrer: &client.redirect_to,
         linking_target_id: departure.link_to,
-        email_optional: provider.is_email_optional(),
-        code_verifier: verifier,
+        // 43 characters, as RFC 7636, section 4.1, recommends.
+        code_verifier: &generate_text::<32>(),
     };
+    if custom::may_be_there(app, &name)
+        && let Ok(challenge) = challenge
+    {
+        detour.challenge = challenge;
+        return depart_to_custom(app, &detour, &departure).await;
+    }
+    let provider = find(app, &name, departure.scopes)
+        .await?
+        .map_err(unsupported)?;
+    detour.challenge = challenge.map_err(|error| match error {
+        pkce::Invalid::Method(_) => invalid("Invalid code_challenge_method"),
+        other => invalid(other.to_string()),
+    })?;
     // Before the row is written: OAuth 1.0a asks the provider first, and an address may be no URL.
-    let address = provider
-        .authorization_url(&detour.id.to_string(), verifier, &departure.more)
-        .await
-        .public("Unable to reach the external provider")?;
+    let address = address(&provider, &detour, &departure).await?;
+    let wants = Wants {
+        challenge: provider.requires_pkce(),
+        email_optional: provider.is_email_optional(),
+    };
     let conn = app.db.get().await?;
     let noted = detour
-        .insert(&conn, app.clock.now())
+        .insert(&conn, Some(wants), app.clock.now())
         .await
         .public("Error creating flow state")?;
-    if !noted {
-        return Err(not_found(
-            Code::UserNotFound,
-            "User identified by token not found",
-        ));
+    noted.then_some(address).ok_or_else(not_invited)
+}
+
+/// The same to a custom provider. Its row is read and the way back noted in one round trip; what cannot be gone is
+/// noted no longer.
+async fn depart_to_custom(
+    app: &App,
+    detour: &NewDetour<'_>,
+    departure: &Departure<'_>,
+) -> Result<String> {
+    let name = detour.provider_type;
+    let conn = app.db.get().await?;
+    let row = CustomProvider::find(&conn, name);
+    let (row, noted) = join(row, detour.insert(&conn, None, app.clock.now())).await;
+    drop(conn);
+    let row = row.public("Error finding custom provider")?;
+    let noted = noted.public("Error creating flow state")?;
+    let address = async {
+        let provider = custom::make_ready(app, name, row, departure.scopes).await?;
+        address(&provider.map_err(unsupported)?, detour, departure).await
+    };
+    let address = address.await;
+    if noted && address.is_err() {
+        let undone = detour.undo(&mut *app.db.get().await?).await;
+        undone.public("Error creating flow state")?;
     }
-    Ok(address)
+    address.and_then(|address| noted.then_some(address).ok_or_else(not_invited))
+}
+
+/// Where the browser goes to sign in.
+async fn address(
+    provider: &Provider,
+    detour: &NewDetour<'_>,
+    departure: &Departure<'_>,
+) -> Result<String> {
+    provider
+        .authorization_url(
+            &detour.id.to_string(),
+            detour.code_verifier,
+            &departure.more,
+        )
+        .await
+        .public("Unable to reach the external provider")
+}
+
+fn unsupported(Unsupported(why): Unsupported) -> Error {
+    invalid(format!("Unsupported provider: {why}"))
+}
+
+fn not_invited() -> Error {
+    let why = "User identified by token not found";
+    not_found(Code::UserNotFound, why)
 }
 
 /// Finds the way that somebody has come, by the `state` that the provider handed back. Who brings a code as well may

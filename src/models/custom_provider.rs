@@ -148,14 +148,14 @@ macro_rules! columns {
 
 impl CustomProvider {
     /// A provider by its identifier.
-    pub async fn find(conn: &mut Conn, identifier: &str) -> QueryResult<Option<Self>> {
+    pub async fn find(mut conn: &Conn, identifier: &str) -> QueryResult<Option<Self>> {
         statement(concat!(
             "select ",
             columns!(),
             " from custom_oauth_providers where identifier = $1"
         ))
         .bind::<Text, _>(identifier)
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .optional()
     }

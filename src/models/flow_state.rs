@@ -15,7 +15,7 @@ use crate::db::{Conn, statement};
 
 mod detour;
 
-pub use detour::{Detour, NewDetour};
+pub use detour::{Detour, NewDetour, Wants};
 
 /// A flow waiting for its code to be exchanged.
 #[derive(Debug, QueryableByName)]

@@ -267,12 +267,13 @@ impl Provider {
         self.email_optional
     }
 
-    /// Where the browser goes to sign in. `more` are further parameters, which win over ours of the same name. OAuth 1.0a
-    /// knows neither: there the provider is asked for a request token first.
+    /// Where the browser goes to sign in. `verifier` answers our challenge, where the provider wants one; `more` are
+    /// further parameters, which win over ours of the same name. OAuth 1.0a knows neither: there the provider is asked
+    /// for a request token first.
     pub async fn authorization_url(
         &self,
         state: &str,
-        verifier: Option<&str>,
+        verifier: &str,
         more: &[(String, String)],
     ) -> anyhow::Result<String> {
         if let Some(url) = &self.request_token_url {
@@ -291,7 +292,7 @@ impl Provider {
         for (name, value) in more.chain(&self.parameters) {
             request = request.add_extra_param(name, value);
         }
-        if let Some(verifier) = verifier {
+        if self.pkce {
             let verifier = PkceCodeVerifier::new(verifier.to_owned());
             request =
                 request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));

@@ -175,6 +175,39 @@ async fn attack_032_an_id_token_for_another_client_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn who_cannot_set_out_is_not_expected_back() {
+    let world = World::new().await;
+    world.add(json!({})).await.ok();
+    let rows = world.app.database().connect().await;
+    let noted = async || {
+        let count = "select (select count(*) from auth.flow_state), (select count(*) from auth.oauth_client_states)";
+        let row = rows.query_one(count, &[]).await.unwrap();
+        (row.get(0), row.get(1))
+    };
+    let refused = async |why: &str| {
+        let visitor = world.app.visitor();
+        let reply = visitor.get("/authorize?provider=custom:acme").await;
+        let refused = reply.refused(400, Code::ValidationFailed);
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(noted().await, (0, 0));
+    };
+    let at = "GET /acme/.well-known/openid-configuration";
+    world.answers(&json!({ (at): {"status": 404, "json": {}} }));
+    refused("error creating OIDC provider").await;
+    let enable = async |enabled| {
+        let path = format!("{PATH}/custom:acme");
+        let change = json!({ "enabled": enabled });
+        world.app.admin().put(&path, change).await.ok();
+    };
+    enable(false).await;
+    refused("custom provider custom:acme is disabled").await;
+    enable(true).await;
+    world.answers(&json!({}));
+    world.depart().await;
+    assert_eq!(noted().await, (1i64, 1i64));
+}
+
+#[tokio::test]
 async fn without_an_id_token_userinfo_says_who_it_is() {
     let world = World::new().await;
     world

@@ -42,8 +42,8 @@ pub async fn list(app: &App, kind: &str) -> Result<Vec<CustomProvider>> {
 /// One provider.
 pub async fn find(app: &App, identifier: &str) -> Result<CustomProvider> {
     check_prefix(identifier)?;
-    let mut conn = app.db.get().await?;
-    let found = CustomProvider::find(&mut conn, identifier).await;
+    let conn = app.db.get().await?;
+    let found = CustomProvider::find(&conn, identifier).await;
     found.public(UNREADABLE)?.ok_or_else(unknown)
 }
 
@@ -59,7 +59,7 @@ pub async fn create(app: &App, mut params: Params) -> Result<CustomProvider> {
     params.scopes.get_or_insert_default();
     params.apply(&mut provider);
     params::check_limits(&provider)?;
-    let known = CustomProvider::find(&mut *app.db.get().await?, &provider.identifier).await;
+    let known = CustomProvider::find(&*app.db.get().await?, &provider.identifier).await;
     if known
         .public("Error checking for existing provider")?
         .is_some()

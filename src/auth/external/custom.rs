@@ -16,18 +16,35 @@ pub(in crate::auth) fn is_custom(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// The provider of this identifier, which is ready as soon as its issuer has been asked. `scopes` take the place of
-/// those that are described; blanks separate them.
+/// Whether there may be a row of this name that counts. (Postgres takes no NUL.)
+pub(super) fn may_be_there(app: &App, name: &str) -> bool {
+    is_custom(name) && app.config.custom_oauth.enabled && !name.contains('\0')
+}
+
+/// The provider of this identifier.
 pub(super) async fn find(
     app: &App,
     identifier: &str,
     scopes: &str,
 ) -> Result<Result<Provider, Unsupported>> {
-    let unsupported = |why: String| Ok(Err(Unsupported(why.into())));
     if !app.config.custom_oauth.enabled {
-        return unsupported("custom OAuth providers are disabled".to_owned());
+        let why = "custom OAuth providers are disabled";
+        return Ok(Err(Unsupported(why.into())));
     }
-    let Some(row) = find_row(app, identifier).await? else {
+    let row = find_row(app, identifier).await?;
+    make_ready(app, identifier, row, scopes).await
+}
+
+/// The provider that is described so, which is ready as soon as its issuer has been asked. `scopes` take the place of
+/// those that are described; blanks separate them.
+pub(super) async fn make_ready(
+    app: &App,
+    identifier: &str,
+    row: Option<CustomProvider>,
+    scopes: &str,
+) -> Result<Result<Provider, Unsupported>> {
+    let unsupported = |why: String| Ok(Err(Unsupported(why.into())));
+    let Some(row) = row else {
         return unsupported(format!("custom provider {identifier} not found"));
     };
     if !row.enabled {
@@ -76,8 +93,8 @@ pub(in crate::auth) async fn find_row(
     if identifier.contains('\0') {
         return Ok(None);
     }
-    let mut conn = app.db.get().await?;
-    let found = CustomProvider::find(&mut conn, identifier).await;
+    let conn = app.db.get().await?;
+    let found = CustomProvider::find(&conn, identifier).await;
     found.public("Error finding custom provider")
 }
 

@@ -29,9 +29,17 @@ pub struct NewDetour<'a> {
     pub referrer: &'a str,
     /// The user whom the identity is to be linked to.
     pub linking_target_id: Option<Uuid>,
+    /// The verifier of our own challenge to the provider; it is kept if the provider wants one.
+    pub code_verifier: &'a str,
+}
+
+/// What a provider wants to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants {
+    /// Our own challenge (PKCE).
+    pub challenge: bool,
+    /// That users without an e-mail address may sign in.
     pub email_optional: bool,
-    /// The verifier of our own challenge to the provider, where it wants one.
-    pub code_verifier: Option<&'a str>,
 }
 
 /// A detour to an external provider that comes back.
@@ -91,20 +99,29 @@ pub struct ClientState {
 const CLIENT_STATE_LIFETIME: Duration = Duration::from_mins(5);
 
 impl NewDetour<'_> {
-    /// Notes that a browser is sent to a provider. False, and nothing is noted, where nobody holds the invitation.
-    pub async fn insert(&self, mut conn: &Conn, now: Timestamp) -> QueryResult<bool> {
+    /// Notes that a browser is sent to a provider that wants this; without it, to the custom provider of the name, by
+    /// what its row says. False, and nothing is noted, where nobody holds the invitation, or no such row is enabled.
+    pub async fn insert(
+        &self,
+        mut conn: &Conn,
+        wants: Option<Wants>,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
         let challenge = self.challenge.as_ref();
         let auth_code = challenge.map(|_| Uuid::new_v4().to_string());
         statement(
-            "with invitation as (select 1 where $8::text is null or exists (select 1 from one_time_tokens t \
+            "with provider as (select $12::bool as challenge, $11::bool as email_optional where $12 is not null \
+               union all select pkce_enabled, email_optional from custom_oauth_providers \
+               where $12 is null and identifier = $6 and enabled), \
+             departure as (select * from provider where $8::text is null or exists (select 1 from one_time_tokens t \
                join users u on u.id = t.user_id where t.token_hash = $8 and t.token_type = 'confirmation_token')), \
              verifier as (insert into oauth_client_states (id, provider_type, code_verifier, created_at) \
-               select $2, $6, $12, $1 from invitation where $12::text is not null returning id) \
+               select $2, $6, $13, $1 from departure where challenge returning id) \
              insert into flow_state (id, auth_code, code_challenge_method, code_challenge, provider_type, provider_access_token, \
                provider_refresh_token, created_at, updated_at, authentication_method, invite_token, referrer, linking_target_id, \
                email_optional, oauth_client_state_id) \
-             select $3, $4, $5::text::code_challenge_method, $7, $6, '', '', $1, $1, 'oauth', $8, $9, $10, $11, \
-               (select id from verifier) from invitation",
+             select $3, $4, $5::text::code_challenge_method, $7, $6, '', '', $1, $1, 'oauth', $8, $9, $10, email_optional, \
+               (select id from verifier) from departure",
         )
         .bind::<Timestamptz, _>(now)
         .bind::<SqlUuid, _>(Uuid::new_v4())
@@ -116,11 +133,24 @@ impl NewDetour<'_> {
         .bind::<Nullable<Text>, _>(self.invite_token)
         .bind::<Text, _>(self.referrer)
         .bind::<Nullable<SqlUuid>, _>(self.linking_target_id)
-        .bind::<Bool, _>(self.email_optional)
-        .bind::<Nullable<Text>, _>(self.code_verifier)
+        .bind::<Nullable<Bool>, _>(wants.map(|wants| wants.email_optional))
+        .bind::<Nullable<Bool>, _>(wants.map(|wants| wants.challenge))
+        .bind::<Text, _>(self.code_verifier)
         .execute(&mut conn)
         .await
         .map(|rows| rows > 0)
+    }
+
+    /// The browser is not sent there after all.
+    pub async fn undo(&self, conn: &mut Conn) -> QueryResult<()> {
+        statement(
+            "with flow as (delete from flow_state where id = $1 returning oauth_client_state_id) \
+             delete from oauth_client_states where id = (select oauth_client_state_id from flow)",
+        )
+        .bind::<SqlUuid, _>(self.id)
+        .execute(conn)
+        .await
+        .map(drop)
     }
 }
 
