@@ -39,6 +39,8 @@ const SEED: &str = "
     select md5('flow' || id)::uuid, id, md5('code' || id), 's256', 'challenge', 'email', 'recovery', now() from users;
     insert into oauth_client_states (id, provider_type, code_verifier, created_at)
     select md5('verifier' || id)::uuid, 'x', 'verifier', now() from users;
+    insert into custom_oauth_providers (provider_type, identifier, name, client_id, client_secret, issuer)
+    select 'oidc', 'custom:' || id, 'some', 'client', 'secret', 'https://issuer.example.com' from users;
     insert into webauthn_credentials (user_id, credential_id, public_key) select id, id::text::bytea, 'key' from users;
     analyze";
 
