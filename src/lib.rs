@@ -4,17 +4,20 @@
 pub mod cli; // serve | dev | migrate | admin ...: what people type
 pub mod dev; // `truegate dev`: private Postgres, SMTP sink, inbox page, Swagger UI
 pub mod server; // hyper + tower: listeners, shared layers in order, graceful shutdown
-pub mod workers; // what runs beside requests: mail outbox, janitor
+pub mod workers; // what runs beside requests: mails, hashes, templates, indexes, janitor
 
 pub mod faces; // wire formats, one folder per API; nothing here decides anything
 pub mod web; // what faces share of HTTP: bodies, CORS, client address, limits
 
 pub mod auth; // decisions: one file per thing a person wants
 
-pub mod crypto; // pure: hashes, tokens, keys
-pub mod db;
 pub mod models; // rows: one file per table, and its queries
-pub mod outside; // the world: SMTP, templates, HTTP // pool, migrations, schema
+
+pub mod outside; // the world: mail, text messages, providers, issuers, hooks; the one HTTP client
+
+pub mod crypto; // pure: hashes, tokens, keys, encryption at rest
+
+pub mod db; // Postgres: pool, migrations, schema
 
 pub mod app; // what is wired once
 pub mod clock;

@@ -25,6 +25,32 @@ mod oauth1;
 mod profile;
 mod visit;
 
+mod apple;
+mod azure;
+mod bitbucket;
+mod discord;
+mod facebook;
+mod figma;
+mod fly;
+mod github;
+mod gitlab;
+mod google;
+mod kakao;
+mod keycloak;
+mod linkedin;
+mod linkedin_oidc;
+mod notion;
+mod slack;
+mod slack_oidc;
+mod snapchat;
+mod spotify;
+mod twitch;
+mod twitter;
+mod vercel_marketplace;
+mod workos;
+mod x;
+mod zoom;
+
 pub use custom::{Description, Endpoints};
 pub use exchange::Tokens;
 pub use profile::{Audience, Claims, Email, Profile, full_name};
@@ -93,11 +119,9 @@ enum ClientAuth {
     BodyTwice,
 }
 
-/// Declares the files of the built-in providers and finds them by name.
+/// Finds the files of the built-in providers by name.
 macro_rules! built_in {
     ($($name:ident)+) => {
-        $(mod $name;)+
-
         fn facts(name: &str) -> Option<&'static Facts> {
             Some(match name {
                 $(stringify!($name) => &$name::FACTS,)+

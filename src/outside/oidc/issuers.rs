@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// Google.
 pub const GOOGLE: &str = "https://accounts.google.com";
-/// `LinkedIn`.
+/// LinkedIn.
 pub const LINKEDIN: &str = "https://www.linkedin.com/oauth";
 /// Kakao.
 pub const KAKAO: &str = "https://kauth.kakao.com";

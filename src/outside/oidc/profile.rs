@@ -35,11 +35,8 @@ impl IdToken {
 /// The standard claims as they are; an address is verified if the issuer says so in the one right way.
 fn generic(token: &IdToken) -> anyhow::Result<Profile> {
     let claims: Claims = token.claims()?;
-    Ok(Profile::new(
-        &claims.email.clone(),
-        claims.email_verified,
-        claims,
-    ))
+    let verified = claims.email_verified;
+    Ok(Profile::of(claims, verified))
 }
 
 #[derive(Default, Deserialize)]
@@ -156,7 +153,7 @@ fn facebook(token: &IdToken) -> anyhow::Result<Profile> {
 fn snapchat(token: &IdToken) -> anyhow::Result<Profile> {
     let mut claims: Claims = token.claims()?;
     claims.email_verified |= !claims.email.is_empty();
-    Ok(Profile::new(&claims.email.clone(), true, claims))
+    Ok(Profile::of(claims, true))
 }
 
 #[derive(Default, Deserialize)]

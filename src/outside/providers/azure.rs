@@ -58,12 +58,32 @@ mod tests {
         let local = "http://127.0.0.1:16090/tenant".to_owned();
         let china = "https://login.partner.microsoftonline.cn";
         for (base, accepted, refused) in [
-            ("https://login.microsoftonline.com/common", vec![v2(TENANT), v2(CIAM), v1.clone()], vec![&evil, &local]),
-            ("https://login.microsoftonline.com/organizations", vec![v2(OTHER), v1.clone()], vec![&evil]),
-            (TENANT, vec![v2(TENANT)], vec![&v2(OTHER), &v2(CIAM), &v1, &evil, &local]),
+            (
+                "https://login.microsoftonline.com/common",
+                vec![v2(TENANT), v2(CIAM), v1.clone()],
+                vec![&evil, &local],
+            ),
+            (
+                "https://login.microsoftonline.com/organizations",
+                vec![v2(OTHER), v1.clone()],
+                vec![&evil],
+            ),
+            (
+                TENANT,
+                vec![v2(TENANT)],
+                vec![&v2(OTHER), &v2(CIAM), &v1, &evil, &local],
+            ),
             (CIAM, vec![v2(CIAM)], vec![&v2(TENANT), &v1, &evil]),
-            (&format!("{china}/t-1"), vec![format!("{china}/t-2/v2.0"), v2(TENANT)], vec![&evil, &local]),
-            ("http://127.0.0.1:16090/azure", vec![local.clone(), v2(TENANT)], vec![&evil]),
+            (
+                &format!("{china}/t-1"),
+                vec![format!("{china}/t-2/v2.0"), v2(TENANT)],
+                vec![&evil, &local],
+            ),
+            (
+                "http://127.0.0.1:16090/azure",
+                vec![local.clone(), v2(TENANT)],
+                vec![&evil],
+            ),
             ("http://127.0.0.1:16091/azure", vec![], vec![&local, &evil]),
             ("data:x", vec![], vec![&"data:x".to_owned()]),
         ] {

@@ -46,15 +46,14 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let api = format!("{}/2.0", visit.api());
     let user: User = visit.get(&format!("{api}/user")).await?;
     let addresses: Addresses = visit.get(&format!("{api}/user/emails")).await?;
-    let emails = addresses.values.into_iter().filter(|address| !address.email.is_empty());
     Ok(Profile {
-        emails: emails
-            .map(|Address { email, is_primary, is_confirmed }| Email {
-                email,
-                verified: is_confirmed,
-                primary: is_primary,
-            })
+        emails: addresses
+            .values
+            .into_iter()
+            .filter_map(|it| Email::new(it.email, it.is_confirmed, it.is_primary))
             .collect(),
-        claims: Claims::of(api, user.uuid).named(user.display_name).pictured(user.avatar.href),
+        claims: Claims::of(api, user.uuid)
+            .named(user.display_name)
+            .pictured(user.avatar.href),
     })
 }

@@ -151,11 +151,8 @@ impl Custom {
         let said: Map<String, Value> = visit.raw(url).await?;
         let claims = serde_json::from_value(Value::Object(said.clone())).context("userinfo")?;
         let claims = self.adapt(claims, &said);
-        Ok(Profile::new(
-            &claims.email.clone(),
-            claims.email_verified,
-            claims,
-        ))
+        let verified = claims.email_verified;
+        Ok(Profile::of(claims, verified))
     }
 
     async fn profile_of_token(

@@ -32,7 +32,9 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let claims = Claims {
         name: format!("{}#{}", user.username, user.discriminator),
         full_name: user.username,
-        ..Claims::of(api, user.id).pictured(picture).with("global_name", user.global_name)
+        ..Claims::of(api, user.id)
+            .pictured(picture)
+            .with("global_name", user.global_name)
     };
     Ok(Profile::new(&user.email, user.verified, claims))
 }
@@ -43,9 +45,18 @@ impl User {
         let Self { id, avatar, .. } = self;
         if avatar.is_empty() {
             let number: i64 = self.discriminator.parse().context("the discriminator")?;
-            return Ok(format!("https://cdn.discordapp.com/embed/avatars/{}.png", number % 5));
+            return Ok(format!(
+                "https://cdn.discordapp.com/embed/avatars/{}.png",
+                number % 5
+            ));
         }
-        let ending = if avatar.starts_with("a_") { "gif" } else { "png" };
-        Ok(format!("https://cdn.discordapp.com/avatars/{id}/{avatar}.{ending}"))
+        let ending = if avatar.starts_with("a_") {
+            "gif"
+        } else {
+            "png"
+        };
+        Ok(format!(
+            "https://cdn.discordapp.com/avatars/{id}/{avatar}.{ending}"
+        ))
     }
 }

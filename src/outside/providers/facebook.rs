@@ -41,7 +41,10 @@ struct PictureData {
 
 /// Facebook tells only addresses that are confirmed.
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
-    let url = format!("{}/me?fields=email,first_name,last_name,name,picture", visit.api());
+    let url = format!(
+        "{}/me?fields=email,first_name,last_name,name,picture",
+        visit.api()
+    );
     let proof = appsecret_proof(visit.client_secret(), &visit.tokens.access_token);
     let user: User = visit.get(&format!("{url}&appsecret_proof={proof}")).await?;
     let claims = Claims {

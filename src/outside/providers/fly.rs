@@ -37,7 +37,9 @@ struct Organization {
 }
 
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
-    let info: Info = visit.get(&format!("{}/oauth/token/info", visit.api())).await?;
+    let info: Info = visit
+        .get(&format!("{}/oauth/token/info", visit.api()))
+        .await?;
     let claims = Claims {
         full_name: info.user_name,
         ..Claims::of(visit.api(), info.user_id)

@@ -37,11 +37,11 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     }
     let user: User = visit.get(&format!("{api}/user")).await?;
     let addresses: Vec<Address> = visit.get(&format!("{api}/user/emails")).await?;
-    let emails = addresses.into_iter().filter(|address| !address.email.is_empty());
     let id = user.id.to_string();
     Ok(Profile {
-        emails: emails
-            .map(|Address { email, primary, verified }| Email { email, verified, primary })
+        emails: addresses
+            .into_iter()
+            .filter_map(|it| Email::new(it.email, it.verified, it.primary))
             .collect(),
         claims: Claims {
             preferred_username: user.login.clone(),

@@ -37,8 +37,9 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
         .pictured(user.avatar_url);
     let mut profile = Profile::new(&user.email, !user.confirmed_at.is_empty(), claims);
     // Of further addresses GitLab does not tell whether they are confirmed.
-    let further = further.into_iter().filter(|address| !address.email.is_empty());
-    let further = further.map(|Address { email }| Email { email, verified: false, primary: false });
+    let further = further
+        .into_iter()
+        .filter_map(|it| Email::new(it.email, false, false));
     profile.emails.splice(..0, further);
     Ok(profile)
 }

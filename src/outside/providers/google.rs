@@ -30,7 +30,9 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
         return Ok(profile);
     }
     let user: User = visit.get(USERINFO).await?;
-    let claims = Claims::of(USERINFO, user.id).named(user.name).pictured(user.picture);
+    let claims = Claims::of(USERINFO, user.id)
+        .named(user.name)
+        .pictured(user.picture);
     let verified = user.verified_email || user.email_verified;
     Ok(Profile::new(&user.email, verified, claims))
 }

@@ -40,7 +40,10 @@ struct Public {
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let user: User = visit.get(&format!("{}/v2/user/me", visit.api())).await?;
     let account = user.kakao_account;
-    let Public { nickname, profile_image_url } = account.profile;
+    let Public {
+        nickname,
+        profile_image_url,
+    } = account.profile;
     let claims = Claims {
         preferred_username: nickname.clone(),
         user_name: nickname.clone(),

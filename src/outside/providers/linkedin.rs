@@ -85,11 +85,17 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let user: User = visit.get(&url).await?;
     let url = format!("{api}/emailAddress?q=members&projection=(elements*(handle~))");
     let handles: Elements<Handle> = visit.get(&url).await?;
-    let email = handles.elements.first().map_or("", |handle| &handle.contact.email_address);
+    let email = handles
+        .elements
+        .first()
+        .map_or("", |handle| &handle.contact.email_address);
     let image = user.profile_picture.display_image.elements.first();
     let picture = image.and_then(|image| image.identifiers.first());
     let claims = Claims::of(visit.api(), user.id)
-        .named(full_name(user.first_name.preferred()?, user.last_name.preferred()?))
+        .named(full_name(
+            user.first_name.preferred()?,
+            user.last_name.preferred()?,
+        ))
         .pictured(picture.map_or("", |picture| &picture.identifier));
     Ok(Profile::new(email, true, claims))
 }
@@ -98,12 +104,15 @@ impl Name {
     fn preferred(&self) -> anyhow::Result<&str> {
         let Locale { language, country } = &self.preferred_locale;
         let name = self.localized.get(&format!("{language}_{country}"));
-        name.and_then(Value::as_str).context("a name lacks its preferred language")
+        name.and_then(Value::as_str)
+            .context("a name lacks its preferred language")
     }
 }
 
 impl<T> Default for Elements<T> {
     fn default() -> Self {
-        Self { elements: Vec::new() }
+        Self {
+            elements: Vec::new(),
+        }
     }
 }

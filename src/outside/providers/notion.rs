@@ -50,8 +50,12 @@ struct Person {
 }
 
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
-    let me: Me = visit.get_with(&format!("{}/v1/users/me", visit.api()), &[VERSION]).await?;
+    let me: Me = visit
+        .get_with(&format!("{}/v1/users/me", visit.api()), &[VERSION])
+        .await?;
     let user = me.bot.owner.user;
-    let claims = Claims::of(visit.api(), user.id).named(user.name).pictured(user.avatar_url);
+    let claims = Claims::of(visit.api(), user.id)
+        .named(user.name)
+        .pictured(user.avatar_url);
     Ok(Profile::new(&user.person.email, true, claims))
 }

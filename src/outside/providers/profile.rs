@@ -25,6 +25,18 @@ pub struct Email {
     pub primary: bool,
 }
 
+impl Email {
+    /// None where it is empty, as some providers have it.
+    #[must_use]
+    pub fn new(email: String, verified: bool, primary: bool) -> Option<Self> {
+        (!email.is_empty()).then_some(Self {
+            email,
+            verified,
+            primary,
+        })
+    }
+}
+
 /// A name in two parts, of which either may be missing.
 #[must_use]
 pub fn full_name(given: &str, family: &str) -> String {
@@ -35,15 +47,17 @@ impl Profile {
     /// A person with one address, or none where it is empty.
     #[must_use]
     pub fn new(email: &str, verified: bool, claims: Claims) -> Self {
-        let email = (!email.is_empty()).then(|| Email {
-            email: email.to_owned(),
-            verified,
-            primary: true,
-        });
+        let email = Email::new(email.to_owned(), verified, true);
         Self {
             emails: email.into_iter().collect(),
             claims,
         }
+    }
+
+    /// A person whose address stands among the claims.
+    #[must_use]
+    pub fn of(claims: Claims, verified: bool) -> Self {
+        Self::new(&claims.email.clone(), verified, claims)
     }
 }
 

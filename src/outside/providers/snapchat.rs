@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Claims, Facts, Place, Profile, Visit};
+use crate::outside::oidc::issuers;
 use crate::urls::query::Pairs;
 
 pub const FACTS: Facts = Facts {
@@ -17,9 +18,6 @@ pub const FACTS: Facts = Facts {
     ],
     ..Facts::PLAIN
 };
-
-/// The issuer of its ID tokens, whatever URL is configured.
-const ISSUER: &str = "https://accounts.snapchat.com/accounts/oauth2/token";
 
 /// What we ask, in GraphQL.
 const QUERY: &str = "{me { externalId displayName bitmoji { avatar id } email } }";
@@ -54,10 +52,18 @@ struct Bitmoji {
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let query: Pairs = [("query", QUERY)].into_iter().collect();
     let url = format!("{}/v1/me?{}", visit.api(), query.encode());
-    let Me { external_id, display_name, bitmoji, email } = visit.get::<Answer>(&url).await?.data.me;
+    let Me {
+        external_id,
+        display_name,
+        bitmoji,
+        email,
+    } = visit.get::<Answer>(&url).await?.data.me;
+    // Whatever URL is configured.
     let claims = Claims {
         slug: display_name.clone(),
-        ..Claims::of(ISSUER, external_id).named(display_name).pictured(bitmoji.avatar)
+        ..Claims::of(issuers::SNAPCHAT, external_id)
+            .named(display_name)
+            .pictured(bitmoji.avatar)
     };
     Ok(Profile::new(&email, true, claims))
 }

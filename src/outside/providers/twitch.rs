@@ -37,8 +37,14 @@ struct User {
 
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let headers = [("client-id", visit.client_id())];
-    let users: Users = visit.get_with(&format!("{}/helix/users", visit.api()), &headers).await?;
-    let user = users.data.into_iter().next().context("Twitch told of no user")?;
+    let users: Users = visit
+        .get_with(&format!("{}/helix/users", visit.api()), &headers)
+        .await?;
+    let user = users
+        .data
+        .into_iter()
+        .next()
+        .context("Twitch told of no user")?;
     let claims = Claims {
         nickname: user.display_name.clone(),
         slug: user.display_name,

@@ -29,7 +29,9 @@ pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let claims = Claims {
         preferred_username: user.screen_name.clone(),
         user_name: user.screen_name,
-        ..Claims::of(url, user.id_str).named(user.name).pictured(user.profile_image_url_https)
+        ..Claims::of(url, user.id_str)
+            .named(user.name)
+            .pictured(user.profile_image_url_https)
     };
     Ok(Profile::new(&user.email, true, claims))
 }
