@@ -77,7 +77,7 @@ pub struct Unavailable {
 pub struct Failure {
     /// Told to the caller with status 500.
     pub message: Cow<'static, str>,
-    /// Told to the operator. GoTrue passes some Postgres errors through (§2.1): the door looks for one here.
+    /// Told to the operator. GoTrue passes some Postgres errors through: the door looks for one here.
     pub cause: anyhow::Error,
 }
 
@@ -167,6 +167,17 @@ pub fn timed_out() -> Error {
         Code::RequestTimeout,
         "Processing this request timed out, please retry after a moment.",
     )
+}
+
+/// A refusal in the words of OAuth 2.0 (RFC 6749, section 5.2).
+pub fn oauth(
+    error: impl Into<Cow<'static, str>>,
+    description: impl Into<Cow<'static, str>>,
+) -> Error {
+    Error::Oauth {
+        error: error.into(),
+        description: description.into(),
+    }
 }
 
 /// 500 with GoTrue's public text for this failure.

@@ -1,57 +1,26 @@
 //! Signing in by an external provider: the way there, and the way back.
 
-use futures_util::future::join;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Client;
 use super::grant::Grant;
-use super::{Client, invalid};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::crypto::pkce::{self, Challenge};
-use crate::crypto::secrets::generate_text;
-use crate::error::{Code, Context, Error, Result, bad_request, failed, not_found, unprocessable};
-use crate::models::custom_provider::CustomProvider;
-use crate::models::flow_state::{Detour, NewDetour, Wants};
+use crate::error::{Code, Context, Error, Result, bad_request, failed, oauth, unprocessable};
+use crate::models::flow_state::Detour;
 use crate::outside::providers::{Answer, Profile, Provider, Tokens, Unsupported};
 
 mod account;
 pub(super) mod custom;
 mod decision;
+mod depart;
+mod person;
 mod settle;
 
+pub use depart::{Departure, RESERVED, depart};
+
+use person::Person;
 use settle::{Errand, Way, settle};
-
-/// Parameters that are between us and a provider: nobody else sets them.
-pub const RESERVED: [&str; 8] = [
-    "client_id",
-    "client_secret",
-    "redirect_uri",
-    "response_type",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-];
-
-/// Somebody sets out for a provider.
-#[derive(Debug, Default)]
-pub struct Departure<'a> {
-    /// The provider's name, in any case.
-    pub provider: &'a str,
-    /// Scopes besides those that are always asked for.
-    pub scopes: &'a str,
-    /// The application's PKCE challenge, or "".
-    pub code_challenge: &'a str,
-    /// Its method, or "".
-    pub code_challenge_method: &'a str,
-    /// The hash in the link of an invitation that is to be accepted, or "".
-    pub invite_token: &'a str,
-    /// Further parameters for the provider.
-    pub more: Vec<(String, String)>,
-    /// The user whom the identity is to be linked to.
-    pub link_to: Option<Uuid>,
-}
 
 /// What the browser brings back from a provider.
 #[derive(Debug, Default)]
@@ -77,105 +46,6 @@ pub enum Arrived {
     In(Box<Grant>),
     /// A code to be exchanged for a session (PKCE).
     Code(String),
-}
-
-/// A person whom a provider has identified.
-pub(super) struct Person<'a> {
-    provider: &'a str,
-    profile: Profile,
-    email_optional: bool,
-}
-
-/// Sends somebody to a provider: notes the way back, and gives the address to go to.
-pub async fn depart(app: &App, client: &Client, departure: Departure<'_>) -> Result<String> {
-    let name = departure.provider.to_lowercase();
-    let challenge = Challenge::parse(departure.code_challenge, departure.code_challenge_method);
-    let mut detour = NewDetour {
-        id: Uuid::new_v4(),
-        provider_type: &name,
-        challenge: None,
-        invite_token: Some(departure.invite_token).filter(|token| !token.is_empty()),
-        referrer: &client.redirect_to,
-        linking_target_id: departure.link_to,
-        // 43 characters, as RFC 7636, section 4.1, recommends.
-        code_verifier: &generate_text::<32>(),
-    };
-    if custom::may_be_there(app, &name)
-        && let Ok(challenge) = challenge
-    {
-        detour.challenge = challenge;
-        return depart_to_custom(app, &detour, &departure).await;
-    }
-    let provider = find(app, &name, departure.scopes)
-        .await?
-        .map_err(unsupported)?;
-    detour.challenge = challenge.map_err(|error| match error {
-        pkce::Invalid::Method(_) => invalid("Invalid code_challenge_method"),
-        other => invalid(other.to_string()),
-    })?;
-    // Before the row is written: OAuth 1.0a asks the provider first, and an address may be no URL.
-    let address = address(&provider, &detour, &departure).await?;
-    let wants = Wants {
-        challenge: provider.requires_pkce(),
-        email_optional: provider.is_email_optional(),
-    };
-    let conn = app.db.get().await?;
-    let noted = detour
-        .insert(&conn, Some(wants), app.clock.now())
-        .await
-        .public("Error creating flow state")?;
-    noted.then_some(address).ok_or_else(not_invited)
-}
-
-/// The same to a custom provider. Its row is read and the way back noted in one round trip; what cannot be gone is
-/// noted no longer.
-async fn depart_to_custom(
-    app: &App,
-    detour: &NewDetour<'_>,
-    departure: &Departure<'_>,
-) -> Result<String> {
-    let name = detour.provider_type;
-    let conn = app.db.get().await?;
-    let row = CustomProvider::find(&conn, name);
-    let (row, noted) = join(row, detour.insert(&conn, None, app.clock.now())).await;
-    drop(conn);
-    let row = row.public("Error finding custom provider")?;
-    let noted = noted.public("Error creating flow state")?;
-    let address = async {
-        let provider = custom::make_ready(app, name, row, departure.scopes).await?;
-        address(&provider.map_err(unsupported)?, detour, departure).await
-    };
-    let address = address.await;
-    if noted && address.is_err() {
-        let undone = detour.undo(&mut *app.db.get().await?).await;
-        undone.public("Error creating flow state")?;
-    }
-    address.and_then(|address| noted.then_some(address).ok_or_else(not_invited))
-}
-
-/// Where the browser goes to sign in.
-async fn address(
-    provider: &Provider,
-    detour: &NewDetour<'_>,
-    departure: &Departure<'_>,
-) -> Result<String> {
-    provider
-        .authorization_url(
-            &detour.id.to_string(),
-            detour.code_verifier,
-            &departure.more,
-        )
-        .await
-        .public("Unable to reach the external provider")
-}
-
-fn unsupported(Unsupported(why): Unsupported) -> Error {
-    invalid(format!("Unsupported provider: {why}"))
-}
-
-fn not_invited() -> Error {
-    let why = "User identified by token not found";
-    not_found(Code::UserNotFound, why)
 }
 
 /// Finds the way that somebody has come, by the `state` that the provider handed back. Who brings a code as well may
@@ -232,10 +102,8 @@ pub async fn arrive(
     brought: &Return<'_>,
 ) -> Result<Arrived> {
     if !brought.error.is_empty() {
-        return Err(Error::Oauth {
-            error: brought.error.to_owned().into(),
-            description: brought.error_description.to_owned().into(),
-        });
+        let (error, description) = (brought.error, brought.error_description);
+        return Err(oauth(error.to_owned(), description.to_owned()));
     }
     let name = &detour.provider_type;
     let provider = find(app, name, "").await?.map_err(|Unsupported(why)| {
@@ -382,51 +250,4 @@ fn verifier<'a>(
 
 fn already_used() -> Error {
     bad_request(Code::FlowStateAlreadyUsed, "State has already been used")
-}
-
-impl<'a> Person<'a> {
-    /// Refuses whom the provider does not name.
-    fn new(
-        app: &App,
-        provider: &'a str,
-        mut profile: Profile,
-        email_optional: bool,
-    ) -> Result<Self> {
-        if profile.claims.sub.is_empty() {
-            return Err(Error::Oauth {
-                error: "server_error".into(),
-                description: "error missing provider id".into(),
-            });
-        }
-        if provider == "azure" && app.config.truegate.azure_requires_edov {
-            doubt_azure(&mut profile);
-        }
-        let emails = &profile.emails;
-        let best = emails.iter().find(|email| email.primary).or(emails.last());
-        profile.claims.email_verified = best.is_some_and(|email| email.verified);
-        if let Some(best) = best {
-            profile.claims.email = best.email.to_lowercase();
-        }
-        Ok(Self {
-            provider,
-            profile,
-            email_optional,
-        })
-    }
-
-    /// What is stored of the person.
-    fn identity_data(&self) -> Map<String, Value> {
-        self.profile.claims.clone().into_identity_data()
-    }
-}
-
-/// Whoever administers any tenant may write any address into its directory; only `xms_edov` says that somebody owns it.
-fn doubt_azure(profile: &mut Profile) {
-    let said = profile.claims.custom_claims.as_ref();
-    if said.is_some_and(|claims| claims.contains_key("xms_edov")) {
-        return;
-    }
-    for email in &mut profile.emails {
-        email.verified = false;
-    }
 }

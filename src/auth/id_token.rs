@@ -1,5 +1,7 @@
 //! Signing in with the ID token that an application has got from an issuer by itself, as apps on phones do.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::bearer::Bearer;
@@ -8,7 +10,7 @@ use super::{Client, external, invalid, link};
 use crate::app::App;
 use crate::config::External;
 use crate::crypto::hex;
-use crate::error::{Code, Error, Result, UNEXPECTED_FAILURE, bad_request, failed};
+use crate::error::{Code, Error, Result, UNEXPECTED_FAILURE, bad_request, failed, oauth};
 use crate::outside::Http;
 use crate::outside::oidc::{Discovery, IdToken, claimed_issuer, issuers};
 use crate::outside::providers::Profile;
@@ -28,6 +30,19 @@ pub struct Presented<'a> {
     pub client_id: &'a str,
     /// Where no provider is named: who has made it, or "".
     pub issuer: &'a str,
+}
+
+impl Presented<'_> {
+    /// Whether all is there that is needed.
+    pub fn check(&self) -> Result<()> {
+        if self.id_token.is_empty() {
+            return Err(refused("id_token required"));
+        }
+        if self.provider.is_empty() && (self.client_id.is_empty() || self.issuer.is_empty()) {
+            return Err(refused("provider or client_id and issuer required"));
+        }
+        Ok(())
+    }
 }
 
 /// Whose tokens count for a sign-in, as configured.
@@ -264,18 +279,12 @@ fn check_nonce(hashed: &str, nonce: &str) -> Result<()> {
         return Ok(());
     }
     if hex(digest(&SHA256, nonce.as_bytes())) != hashed {
-        return Err(Error::Oauth {
-            error: "invalid nonce".into(),
-            description: "Nonces mismatch".into(),
-        });
+        return Err(oauth("invalid nonce", "Nonces mismatch"));
     }
     Ok(())
 }
 
 /// In the words of GoTrue, which puts a blank where RFC 6749 has a line.
-fn refused(description: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::Oauth {
-        error: "invalid request".into(),
-        description: description.into(),
-    }
+pub fn refused(description: impl Into<Cow<'static, str>>) -> Error {
+    oauth("invalid request", description)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::mailing::{self, Purpose};
-use super::messaging::{self, Asked};
+use super::messaging::{self, Message};
 use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::crypto::pkce::{Challenge, Invalid};
@@ -93,13 +93,14 @@ async fn send_message(app: &App, client: &Client, params: Params) -> Result<Opti
     }
     let user = user.ok_or_else(signup::gone)?;
     let traits = json!({ "channel": channel });
-    let asked = Asked {
+    let message = Message {
         purpose: messaging::Purpose::Confirmation,
+        user: &user,
         phone: &phone,
         channel: &channel,
-        audit: Some((Action::UserRecoveryRequested, Some(traits))),
     };
-    messaging::send_asked(app, client, &user, asked).await
+    let audit = Some((Action::UserRecoveryRequested, Some(traits)));
+    messaging::send_asked(app, client, message, audit).await
 }
 
 async fn find_by_phone(app: &App, client: &Client, phone: &str) -> Result<Option<User>> {

@@ -78,6 +78,19 @@ impl Purpose {
     }
 }
 
+/// A code that is to go to a phone.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    /// What for.
+    pub purpose: Purpose,
+    /// Whose it is.
+    pub user: &'a User,
+    /// Where to; a new number is not the user's yet.
+    pub phone: &'a str,
+    /// `sms` or `whatsapp`.
+    pub channel: &'a str,
+}
+
 /// A message that is on its way; its code has yet to be noted.
 pub struct Sent {
     purpose: Purpose,
@@ -89,21 +102,15 @@ pub struct Sent {
 }
 
 /// Sends a code to a phone, unless the user's last one is too recent. Numbers of tests get no message.
-pub async fn send(
-    app: &App,
-    client: &Client,
-    purpose: Purpose,
-    user: &User,
-    phone: &str,
-    channel: &str,
-) -> Result<Sent> {
+pub async fn send(app: &App, client: &Client, message: Message<'_>) -> Result<Sent> {
+    let Message { purpose, phone, .. } = message;
     let now = app.clock.now();
-    check_frequency(app, purpose.sent_at(user), now)?;
+    check_frequency(app, purpose.sent_at(message.user), now)?;
     let (code, id) = match app.config.sms.test_otp(phone, now) {
         Some(code) => (code.to_owned(), Some("test-otp")),
         None => {
             let code = otp::generate(app.config.sms.otp_length);
-            dispatch(app, client, purpose, user, phone, channel, &code, now).await?;
+            dispatch(app, client, message, &code, now).await?;
             (code, None)
         }
     };
@@ -135,37 +142,20 @@ impl Sent {
     }
 }
 
-/// What somebody asks for: a code for an account that is there.
-pub struct Asked<'a> {
-    /// What for.
-    pub purpose: Purpose,
-    /// Where to.
-    pub phone: &'a str,
-    /// `sms` or `whatsapp`.
-    pub channel: &'a str,
-    /// What the audit log says of it, if anything.
-    pub audit: Option<(Action, Option<Value>)>,
-}
-
-/// Sends a user a code, and notes that it was asked for; gives the message's id. Where the number is no longer the
-/// user's by then, the code is worth nothing.
+/// Sends a user a code that was asked for, and notes it, in the audit log as well where that is to say something;
+/// gives the message's id. Where the number is no longer the user's by then, the code is worth nothing.
 pub async fn send_asked(
     app: &App,
     client: &Client,
-    user: &User,
-    asked: Asked<'_>,
+    message: Message<'_>,
+    audit: Option<(Action, Option<Value>)>,
 ) -> Result<Option<&'static str>> {
-    let Asked {
-        purpose,
-        phone,
-        channel,
-        audit,
-    } = asked;
-    let sent = send(app, client, purpose, user, phone, channel).await?;
+    let sent = send(app, client, message).await?;
     let mut conn = app.db.get().await?;
     conn.transaction::<_, Error, _>(async |tx| {
-        let mut user = User::lock(tx, user.id).await?.ok_or_else(signup::gone)?;
-        if !purpose.concerns(&user, phone) {
+        let user = User::lock(tx, message.user.id).await?;
+        let mut user = user.ok_or_else(signup::gone)?;
+        if !message.purpose.concerns(&user, message.phone) {
             return Ok(());
         }
         let before = user.clone();
@@ -195,20 +185,14 @@ struct Sms<'a> {
 }
 
 /// Hands a message to the hook where there is one, else to the provider.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all of it stands in the message or in its refusal"
-)]
 async fn dispatch(
     app: &App,
     client: &Client,
-    purpose: Purpose,
-    user: &User,
-    phone: &str,
-    channel: &str,
+    message: Message<'_>,
     code: &str,
     now: Timestamp,
 ) -> Result<()> {
+    let Message { purpose, phone, .. } = message;
     let hook = app.hooks.send_sms.as_ref();
     if hook.is_none() && !app.sms.is_on() {
         return Err(nobody_sends());
@@ -223,10 +207,10 @@ async fn dispatch(
         })?;
     }
     let Some(hook) = hook else {
-        let sent = app.sms.send(phone, code, channel).await;
+        let sent = app.sms.send(phone, code, message.channel).await;
         return sent.map_err(|failure| in_words(purpose, failure));
     };
-    let mut user = user.clone();
+    let mut user = message.user.clone();
     if purpose == Purpose::PhoneChange {
         phone.clone_into(&mut user.phone_change);
     }

@@ -1,4 +1,4 @@
-//! Exchanging the code that a mail's link led back with (PKCE, RFC 7636).
+//! Exchanging the code that a mail's link, or the way back from a provider, brought (PKCE, RFC 7636).
 
 use diesel_async::AsyncConnection;
 

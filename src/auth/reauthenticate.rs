@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
-use super::messaging::{self, Asked};
+use super::messaging::{self, Message};
 use super::{Client, invalid, signup};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -29,13 +29,13 @@ pub async fn send_nonce(app: &App, client: &Client, user: &User) -> Result<Optio
             ));
         }
         ("", phone) => {
-            let asked = Asked {
+            let message = Message {
                 purpose: messaging::Purpose::Reauthentication,
+                user,
                 phone,
                 channel: "sms",
-                audit: Some((action, None)),
             };
-            return messaging::send_asked(app, client, user, asked).await;
+            return messaging::send_asked(app, client, message, Some((action, None))).await;
         }
         _ if !user.is_confirmed() => {
             return Err(unprocessable(

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::crypto::refresh_token::{RefreshKey, RefreshToken as Token};
 use crate::crypto::secrets::generate_below;
 use crate::db::Conn;
-use crate::error::{Code, Error, Result, bad_request, conflict, failed};
+use crate::error::{Code, Error, Result, bad_request, conflict, failed, oauth};
 use crate::models::refresh_token::{Presented, RefreshToken, Visit};
 use crate::models::session::{Expired, Session};
 use crate::models::user::User;
@@ -237,11 +237,8 @@ async fn check_session(
         }
     }
     if session.oauth_client_id.is_some_and(|id| !id.is_nil()) {
-        let description = "Client authentication required for OAuth session".into();
-        return Ok(Err(Error::Oauth {
-            error: "invalid_client".into(),
-            description,
-        }));
+        let why = "Client authentication required for OAuth session";
+        return Ok(Err(oauth("invalid_client", why)));
     }
     if app.config.sessions.single_per_user {
         let tags = &app.config.sessions.tags;

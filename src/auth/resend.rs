@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 
 use super::mailing::{self, Purpose};
-use super::messaging::{self, Asked};
+use super::messaging::{self, Message};
 use super::{Client, address, invalid, parse_challenge, signup};
 use crate::app::App;
 use crate::crypto::pkce::Challenge;
@@ -70,22 +70,23 @@ pub async fn resend(app: &App, client: &Client, params: &Params) -> Result<Optio
                 .map(|()| None)
         }
         "sms" if !user.is_phone_confirmed() => {
-            let asked = Asked {
+            let message = Message {
                 purpose: messaging::Purpose::Confirmation,
+                user: &user,
                 phone: user.phone(),
                 channel: "sms",
-                audit: Some((Action::UserRecoveryRequested, None)),
             };
-            messaging::send_asked(app, client, &user, asked).await
+            let audit = Some((Action::UserRecoveryRequested, None));
+            messaging::send_asked(app, client, message, audit).await
         }
         "phone_change" if !user.phone_change.is_empty() => {
-            let asked = Asked {
+            let message = Message {
                 purpose: messaging::Purpose::PhoneChange,
+                user: &user,
                 phone: &user.phone_change,
                 channel: "sms",
-                audit: None,
             };
-            messaging::send_asked(app, client, &user, asked).await
+            messaging::send_asked(app, client, message, None).await
         }
         _ => Ok(None),
     }

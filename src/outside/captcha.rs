@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::Security;
 use crate::error::{Result, failed};
-use crate::outside::Http;
+use crate::outside::{self, Http};
 
 /// What the captcha service says.
 #[derive(Debug)]
@@ -49,22 +49,15 @@ pub async fn verify(
         ("response", token.trim()),
         ("remoteip", &ip),
     ];
-    let http = http.client()?;
     let verdict = async {
-        let request = http
-            .post(url)
-            .form(&form)
-            .timeout(config.captcha_timeout)
-            .build()?;
-        reqwest::Client::execute(http, request)
-            .await?
-            .json::<Verdict>()
-            .await
+        let request = http.client()?.post(url).form(&form);
+        let request = request.timeout(config.captcha_timeout).build()?;
+        let answer = outside::read(http.send(request).await?).await?;
+        anyhow::Ok(serde_json::from_slice::<Verdict>(&answer)?)
     };
-    // The error is told without its URL and form: they hold nothing secret, but the token is the caller's.
     let verdict = verdict
         .await
-        .map_err(|cause| failed("captcha verification process failed", cause.without_url()))?;
+        .map_err(|cause| failed("captcha verification process failed", cause))?;
     Ok(if verdict.success {
         Answer::Solved
     } else {

@@ -173,8 +173,7 @@ const MAX_BODY: usize = 1 << 20;
 
 /// Reads a whole body; more than 1 MiB is an error.
 pub async fn read(response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
-    let body = read_at_most(response, MAX_BODY).await;
-    let body = body.map_err(reqwest::Error::without_url)?;
+    let body = read_at_most(response, MAX_BODY).await?;
     body.ok_or_else(|| anyhow!("the answer is longer than 1 MiB"))
 }
 
@@ -182,9 +181,9 @@ pub async fn read(response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
 pub async fn read_at_most(
     mut response: reqwest::Response,
     limit: usize,
-) -> reqwest::Result<Option<Vec<u8>>> {
+) -> anyhow::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = response.chunk().await.map_err(told)? {
         if body.len() + chunk.len() > limit {
             return Ok(None);
         }

@@ -55,8 +55,8 @@ async fn is_unwanted(http: &Http, mailer: &Mailer, address: &str) -> anyhow::Res
     let Some(url) = &mailer.email_validation_service_url else {
         return Ok(false);
     };
-    let http = http.client()?;
     let mut request = http
+        .client()?
         .post(url.clone())
         .json(&serde_json::json!({ "email": address }));
     for (name, values) in mailer.email_validation_service_headers.iter() {
@@ -65,9 +65,7 @@ async fn is_unwanted(http: &Http, mailer: &Mailer, address: &str) -> anyhow::Res
             request = request.header(name, value);
         }
     }
-    let mut response = reqwest::Client::execute(http, request.build()?)
-        .await?
-        .error_for_status()?;
+    let mut response = http.send(request.build()?).await?.error_for_status()?;
     let mut answer = Vec::new();
     while answer.len() < MAX_ANSWER
         && let Some(chunk) = response.chunk().await?

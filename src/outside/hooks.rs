@@ -187,8 +187,8 @@ impl Hook {
     ) -> anyhow::Result<Response> {
         let id = Uuid::new_v4().to_string();
         let timestamp = at.timestamp();
-        let client = http.client()?;
-        let request = client
+        let request = http
+            .client()?
             .post(url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &id)
@@ -202,8 +202,7 @@ impl Hook {
             .timeout(self.patience.deadline)
             .body(body.to_vec())
             .build()?;
-        let sent = reqwest::Client::execute(client, request).await;
-        sent.map_err(|error| error.without_url().into())
+        http.send(request).await
     }
 
     fn too_slow(&self) -> crate::error::Error {

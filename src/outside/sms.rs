@@ -102,7 +102,8 @@ impl Sms {
         matches!(self.provider(), Ok(Provider::TwilioVerify(_)))
     }
 
-    /// Sends a code. May take seconds: no connection to the database is held meanwhile.
+    /// Sends a code; only the two of Twilio heed the channel. May take seconds: no connection to the database is held
+    /// meanwhile.
     pub async fn send(&self, phone: &str, code: &str, channel: &str) -> Result<(), Failure> {
         let provider = self.provider()?;
         let mut variables = Map::new();
@@ -115,32 +116,14 @@ impl Sms {
             channel,
             code,
         };
-        let only_sms = |name: &str| match channel {
-            "sms" => Ok(()),
-            _ => Err(refused(format!(
-                "channel type {channel:?} is not supported for {name}"
-            ))),
-        };
         let http = &self.http;
         match provider {
             Provider::Twilio(twilio) => twilio.send(http, message).await,
             Provider::TwilioVerify(verify) => verify.send(http, message).await,
-            Provider::Messagebird(messagebird) => {
-                only_sms("Messagebird")?;
-                messagebird.send(http, message).await
-            }
-            Provider::Textlocal(textlocal) => {
-                only_sms("TextLocal")?;
-                textlocal.send(http, message).await
-            }
-            Provider::Vonage(vonage) => {
-                only_sms("Vonage")?;
-                vonage.send(http, message).await
-            }
-            Provider::Http(provider) => {
-                only_sms("HTTP")?;
-                provider.send(http, message).await
-            }
+            Provider::Messagebird(messagebird) => messagebird.send(http, message).await,
+            Provider::Textlocal(textlocal) => textlocal.send(http, message).await,
+            Provider::Vonage(vonage) => vonage.send(http, message).await,
+            Provider::Http(provider) => provider.send(http, message).await,
         }
     }
 
@@ -237,21 +220,18 @@ async fn post_form(
         .post(url)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form);
-    exchange(client, authorize(request)).await
+    exchange(http, authorize(request)).await
 }
 
-async fn exchange(
-    client: &reqwest::Client,
-    request: RequestBuilder,
-) -> Result<(StatusCode, Vec<u8>), Failure> {
+async fn exchange(http: &Http, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Failure> {
     let exchanged = async {
-        let response = reqwest::Client::execute(client, request.build()?).await?;
+        let response = http
+            .send(request.build().map_err(reqwest::Error::without_url)?)
+            .await?;
         let status = response.status();
-        Ok((status, read_at_most(response, MAX_ANSWER).await?))
+        anyhow::Ok((status, read_at_most(response, MAX_ANSWER).await?))
     };
-    let (status, body) = exchanged
-        .await
-        .map_err(|error: reqwest::Error| unreachable(&error.without_url().into()))?;
+    let (status, body) = exchanged.await.map_err(|error| unreachable(&error))?;
     let body = body.ok_or_else(|| refused("the provider's answer is too long"))?;
     Ok((status, body))
 }

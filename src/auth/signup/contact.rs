@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::auth::mailing::{self, Purpose, Stationery};
-use crate::auth::messaging::{self, Sent};
+use crate::auth::messaging::{self, Message, Sent};
 use crate::auth::{Client, address, grant, invalid};
 use crate::clock::Timestamp;
 use crate::error::{Code, Context, Result, bad_request};
@@ -102,8 +102,13 @@ impl Contact {
             }
             Self::Phone { .. } if app.config.sms.autoconfirm => Ok(None),
             Self::Phone { number, channel } => {
-                let purpose = messaging::Purpose::Confirmation;
-                let sent = messaging::send(app, client, purpose, user, number, channel).await?;
+                let message = Message {
+                    purpose: messaging::Purpose::Confirmation,
+                    user,
+                    phone: number,
+                    channel,
+                };
+                let sent = messaging::send(app, client, message).await?;
                 Ok(Some(Letter::Message(sent)))
             }
         }

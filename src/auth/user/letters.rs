@@ -4,7 +4,7 @@ use super::Changes;
 use crate::app::App;
 use crate::auth::Client;
 use crate::auth::mailing::{self, Notice, Stationery};
-use crate::auth::messaging::{self, Purpose, Sent};
+use crate::auth::messaging::{self, Message, Purpose, Sent};
 use crate::auth::verify::PhoneNotices;
 use crate::clock::Timestamp;
 use crate::config::MailKind;
@@ -43,12 +43,14 @@ impl Letters {
             phone_changed: PhoneNotices::prepare(app).await,
             // Last, so that nothing else can keep its code from being noted.
             phone_change: if asks_by_message {
-                let (phone, channel) = (&changes.phone, &changes.channel);
-                let draft = draft(user, changes, asks_by_mail, app.clock.now());
-                let sent =
-                    messaging::send(app, client, Purpose::PhoneChange, &draft, phone, channel);
+                let message = Message {
+                    purpose: Purpose::PhoneChange,
+                    user: &draft(user, changes, asks_by_mail, app.clock.now()),
+                    phone: &changes.phone,
+                    channel: &changes.channel,
+                };
                 // Apart, because few callers come this way: the future would be large for all.
-                Some(Box::pin(sent).await?)
+                Some(Box::pin(messaging::send(app, client, message)).await?)
             } else {
                 None
             },

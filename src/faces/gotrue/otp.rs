@@ -9,9 +9,8 @@ use super::views::sent;
 use crate::app::App;
 use crate::auth::magiclink::{self, Params};
 use crate::error::Result;
-use crate::web::body::Body;
-
 use crate::params;
+use crate::web::body::Body;
 use crate::web::limits::Bucket;
 
 params! {

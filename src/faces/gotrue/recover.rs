@@ -8,9 +8,8 @@ use super::views::done;
 use crate::app::App;
 use crate::auth;
 use crate::error::{Code, Result, bad_request};
-use crate::web::body::Body;
-
 use crate::params;
+use crate::web::body::Body;
 use crate::web::limits::Bucket;
 
 params! {

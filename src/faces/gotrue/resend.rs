@@ -8,9 +8,8 @@ use super::views::sent;
 use crate::app::App;
 use crate::auth::resend::{self, Params};
 use crate::error::Result;
-use crate::web::body::Body;
-
 use crate::params;
+use crate::web::body::Body;
 use crate::web::limits::Bucket;
 
 params! {

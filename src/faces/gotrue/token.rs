@@ -11,11 +11,10 @@ use super::views::signed_in;
 use crate::app::App;
 use crate::auth;
 use crate::auth::id_token::Presented;
-use crate::error::{Code, Error, Result, bad_request, unprocessable};
+use crate::error::{Code, Result, bad_request, unprocessable};
 use crate::params;
 use crate::urls::query::Pairs;
 use crate::web::body::Body;
-
 use crate::web::limits::Bucket;
 
 params! {
@@ -35,7 +34,7 @@ params! {
 }
 
 params! {
-    /// A code that a link led back with.
+    /// A code that a mail's link, or the way back from a provider, brought.
     struct PKCEGrantParams {
         auth_code: String,
         code_verifier: String,
@@ -55,6 +54,41 @@ params! {
     }
 }
 
+/// What is traded (GoTrue's `grant_type`).
+#[derive(Clone, Copy)]
+enum GrantType {
+    Password,
+    RefreshToken,
+    Pkce,
+    IdToken,
+    Web3,
+}
+
+impl GrantType {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "password" => Self::Password,
+            "refresh_token" => Self::RefreshToken,
+            "pkce" => Self::Pkce,
+            "id_token" => Self::IdToken,
+            "web3" => Self::Web3,
+            _ => return None,
+        })
+    }
+
+    /// Whether it may be a machine that guesses.
+    const fn wants_captcha(self) -> bool {
+        matches!(self, Self::Password | Self::Web3)
+    }
+
+    const fn bucket(self) -> Bucket {
+        match self {
+            Self::Web3 => Bucket::Web3,
+            Self::Password | Self::RefreshToken | Self::Pkce | Self::IdToken => Bucket::Token,
+        }
+    }
+}
+
 /// Grants by `grant_type`, which may stand in the query or in a form.
 pub async fn grant(
     State(app): State<App>,
@@ -70,43 +104,38 @@ pub async fn grant(
         .map(|form| form.get("grant_type"))
         .filter(|name| !name.is_empty());
     let grant_type = in_form.unwrap_or_else(|| query.get("grant_type"));
-    if !matches!(grant_type, "refresh_token" | "pkce" | "id_token") {
+    let grant_type = GrantType::parse(grant_type);
+    if grant_type.is_none_or(GrantType::wants_captcha) {
         visitor.check_captcha(&app, &body).await?;
     }
-    match grant_type {
-        "password" | "refresh_token" | "pkce" | "id_token" => visitor.limit(&app, Bucket::Token)?,
-        "web3" => visitor.limit(&app, Bucket::Web3)?,
-        _ => {
-            return Err(bad_request(
-                Code::InvalidCredentials,
-                "unsupported_grant_type",
-            ));
-        }
-    }
+    let unsupported = || bad_request(Code::InvalidCredentials, "unsupported_grant_type");
+    let grant_type = grant_type.ok_or_else(unsupported)?;
+    visitor.limit(&app, grant_type.bucket())?;
     let client = &visitor.client;
     let grant = match grant_type {
-        "password" => {
+        GrantType::Password => {
             let said: PasswordGrantParams = body.form_or_json()?;
             let password = said.password.expose_secret();
             auth::password::sign_in(&app, client, &said.email, &said.phone, password).await?
         }
-        "refresh_token" => {
+        GrantType::RefreshToken => {
             let said: RefreshTokenGrantParams = body.form_or_json()?;
             auth::refresh::refresh(&app, client, &said.refresh_token).await?
         }
-        "pkce" => {
+        GrantType::Pkce => {
             let said: PKCEGrantParams = body.form_or_json()?;
             auth::pkce::exchange(&app, client, &said.auth_code, &said.code_verifier).await?
         }
-        "web3" => {
+        GrantType::Web3 => {
             return Err(unprocessable(
                 Code::Web3ProviderDisabled,
                 "Web3 provider is disabled",
             ));
         }
-        _ => {
+        GrantType::IdToken => {
             let said: IdTokenGrantParams = body.form_or_json()?;
-            let presented = said.presented()?;
+            let presented = said.presented();
+            presented.check()?;
             let caller = if said.link_identity {
                 Some(linking(&app, &headers).await?)
             } else {
@@ -120,37 +149,23 @@ pub async fn grant(
 }
 
 impl IdTokenGrantParams {
-    fn presented(&self) -> Result<Presented<'_>> {
-        if self.id_token.expose_secret().is_empty() {
-            return Err(incomplete("id_token required"));
-        }
-        if self.provider.is_empty() && (self.client_id.is_empty() || self.issuer.is_empty()) {
-            return Err(incomplete("provider or client_id and issuer required"));
-        }
-        Ok(Presented {
+    fn presented(&self) -> Presented<'_> {
+        Presented {
             id_token: self.id_token.expose_secret(),
             access_token: self.access_token.expose_secret(),
             nonce: self.nonce.expose_secret(),
             provider: &self.provider,
             client_id: &self.client_id,
             issuer: &self.issuer,
-        })
+        }
     }
 }
 
 /// The user whose account the identity is to be added to.
 async fn linking(app: &App, headers: &HeaderMap) -> Result<Caller> {
     if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
-        return Err(incomplete(
-            "Linking requires a valid user access token in Authorization",
-        ));
+        let why = "Linking requires a valid user access token in Authorization";
+        return Err(auth::id_token::refused(why));
     }
     caller::authenticate(app, headers).await
-}
-
-fn incomplete(description: &'static str) -> Error {
-    Error::Oauth {
-        error: "invalid request".into(),
-        description: description.into(),
-    }
 }

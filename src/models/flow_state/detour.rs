@@ -35,11 +35,16 @@ pub struct NewDetour<'a> {
 
 /// What a provider wants to be remembered.
 #[derive(Debug, Clone, Copy)]
-pub struct Wants {
-    /// Our own challenge (PKCE).
-    pub challenge: bool,
-    /// That users without an e-mail address may sign in.
-    pub email_optional: bool,
+pub enum Wants {
+    /// What is known of a built-in one.
+    These {
+        /// Our own challenge (PKCE).
+        challenge: bool,
+        /// That users without an e-mail address may sign in.
+        email_optional: bool,
+    },
+    /// What a custom one's row says.
+    AsItsRowSays,
 }
 
 /// A detour to an external provider that comes back.
@@ -99,43 +104,45 @@ pub struct ClientState {
 const CLIENT_STATE_LIFETIME: Duration = Duration::from_mins(5);
 
 impl NewDetour<'_> {
-    /// Notes that a browser is sent to a provider that wants this; without it, to the custom provider of the name, by
-    /// what its row says. False, and nothing is noted, where nobody holds the invitation, or no such row is enabled.
-    pub async fn insert(
-        &self,
-        mut conn: &Conn,
-        wants: Option<Wants>,
-        now: Timestamp,
-    ) -> QueryResult<bool> {
-        let challenge = self.challenge.as_ref();
-        let auth_code = challenge.map(|_| Uuid::new_v4().to_string());
+    /// Notes that a browser is sent to a provider. False, and nothing is noted, where nobody holds the invitation, or no
+    /// custom provider of the name is enabled.
+    pub async fn insert(&self, mut conn: &Conn, wants: Wants, now: Timestamp) -> QueryResult<bool> {
+        let (is_custom, challenge, email_optional) = match wants {
+            Wants::These {
+                challenge,
+                email_optional,
+            } => (false, challenge, email_optional),
+            Wants::AsItsRowSays => (true, false, false),
+        };
+        let app_challenge = self.challenge.as_ref();
+        let auth_code = app_challenge.map(|_| Uuid::new_v4().to_string());
         statement(
-            "with provider as (select $12::bool as challenge, $11::bool as email_optional where $12 is not null \
-               union all select pkce_enabled, email_optional from custom_oauth_providers \
-               where $12 is null and identifier = $6 and enabled), \
-             departure as (select * from provider where $8::text is null or exists (select 1 from one_time_tokens t \
-               join users u on u.id = t.user_id where t.token_hash = $8 and t.token_type = 'confirmation_token')), \
+            "with provider as (select $4::bool as challenge, $5::bool as email_optional where not $3 \
+               union all select pkce_enabled, email_optional from custom_oauth_providers where $3 and identifier = $2 and enabled), \
+             departure as (select * from provider where $6::text is null or exists (select 1 from one_time_tokens t \
+               join users u on u.id = t.user_id where t.token_hash = $6 and t.token_type = 'confirmation_token')), \
              verifier as (insert into oauth_client_states (id, provider_type, code_verifier, created_at) \
-               select $2, $6, $13, $1 from departure where challenge returning id) \
-             insert into flow_state (id, auth_code, code_challenge_method, code_challenge, provider_type, provider_access_token, \
-               provider_refresh_token, created_at, updated_at, authentication_method, invite_token, referrer, linking_target_id, \
-               email_optional, oauth_client_state_id) \
-             select $3, $4, $5::text::code_challenge_method, $7, $6, '', '', $1, $1, 'oauth', $8, $9, $10, email_optional, \
-               (select id from verifier) from departure",
+               select $7, $2, $8, $13 from departure where challenge returning id) \
+             insert into flow_state (id, provider_type, email_optional, invite_token, oauth_client_state_id, auth_code, code_challenge, \
+               code_challenge_method, referrer, linking_target_id, provider_access_token, provider_refresh_token, created_at, \
+               updated_at, authentication_method) \
+             select $1, $2, email_optional, $6, (select id from verifier), $9, $10, $11::text::code_challenge_method, $12, $14, '', '', \
+               $13, $13, 'oauth' from departure",
         )
-        .bind::<Timestamptz, _>(now)
-        .bind::<SqlUuid, _>(Uuid::new_v4())
         .bind::<SqlUuid, _>(self.id)
-        .bind::<Nullable<Text>, _>(auth_code)
-        .bind::<Nullable<Text>, _>(challenge.map(|challenge| challenge.method.as_str()))
         .bind::<Text, _>(self.provider_type)
-        .bind::<Nullable<Text>, _>(challenge.map(|challenge| challenge.challenge))
+        .bind::<Bool, _>(is_custom)
+        .bind::<Bool, _>(challenge)
+        .bind::<Bool, _>(email_optional)
         .bind::<Nullable<Text>, _>(self.invite_token)
-        .bind::<Text, _>(self.referrer)
-        .bind::<Nullable<SqlUuid>, _>(self.linking_target_id)
-        .bind::<Nullable<Bool>, _>(wants.map(|wants| wants.email_optional))
-        .bind::<Nullable<Bool>, _>(wants.map(|wants| wants.challenge))
+        .bind::<SqlUuid, _>(Uuid::new_v4())
         .bind::<Text, _>(self.code_verifier)
+        .bind::<Nullable<Text>, _>(auth_code)
+        .bind::<Nullable<Text>, _>(app_challenge.map(|challenge| challenge.challenge))
+        .bind::<Nullable<Text>, _>(app_challenge.map(|challenge| challenge.method.as_str()))
+        .bind::<Text, _>(self.referrer)
+        .bind::<Timestamptz, _>(now)
+        .bind::<Nullable<SqlUuid>, _>(self.linking_target_id)
         .execute(&mut conn)
         .await
         .map(|rows| rows > 0)

@@ -71,7 +71,7 @@ pub(super) async fn read(response: Response, deadline: Instant) -> Result<Answer
     check_content_type(&response)?;
     let body = match timeout_at(deadline, read_at_most(response, MAX_ANSWER)).await {
         Err(_) => return Err(Unread::Broken(anyhow!("the answer takes too long"))),
-        Ok(Err(error)) => return Err(Unread::Broken(error.without_url().into())),
+        Ok(Err(error)) => return Err(Unread::Broken(error)),
         Ok(Ok(body)) => body,
     };
     let body = body.ok_or_else(|| {

@@ -70,7 +70,7 @@ impl HttpProvider {
         let body = body.map_err(|problem| Failure::Template(problem.to_string()))?;
         let client = http.client().map_err(|cause| unreachable(&cause))?;
         let request = client.post(self.url.clone()).headers(self.headers.clone());
-        let (status, _) = exchange(client, request.body(body)).await?;
+        let (status, _) = exchange(http, request.body(body)).await?;
         if status.is_success() {
             return Ok(());
         }

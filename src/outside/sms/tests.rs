@@ -345,20 +345,6 @@ async fn nobody_answers_within_the_time() {
 }
 
 #[tokio::test]
-async fn only_twilio_speaks_other_channels() {
-    for (name, shown) in [
-        ("messagebird", "Messagebird"),
-        ("textlocal", "TextLocal"),
-        ("vonage", "Vonage"),
-    ] {
-        let sms = Sms::new(&config(name, &[]), Http::default()).unwrap();
-        let refused = sms.send(PHONE, "1", "whatsapp").await.map_err(words);
-        let why = format!("channel type \"whatsapp\" is not supported for {shown}");
-        assert_eq!(refused, Err(why));
-    }
-}
-
-#[tokio::test]
 async fn a_provider_that_lacks_settings_fails_when_it_is_needed() {
     for (provider, missing, why) in [
         (
