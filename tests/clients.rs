@@ -86,7 +86,7 @@ fn drive(mut node: Command, files: &[&str]) -> Run {
 
 #[test]
 fn clients_of_others_work() {
-    let mut dev = Dev::start(&[], &SETTINGS);
+    let mut dev = Dev::start(&["--port", "0"], &SETTINGS);
     let run = drive(node(&dev.screen), &FILES);
     assert_eq!(run.failed, 0, "{}", run.output);
     assert!(run.passed >= 40, "{}", run.output);
@@ -112,7 +112,7 @@ fn the_lines_of_the_readme_work() {
         .next()
         .unwrap();
     assert_eq!(program.lines().count(), 10, "README.md says ten lines");
-    let dev = Dev::start(&[], &SETTINGS);
+    let dev = Dev::start(&["--port", "0"], &SETTINGS);
     let program = program
         .replace("http://localhost:9999", &dev.screen.api)
         .replace("http://localhost:8025", &dev.screen.inbox);

@@ -107,6 +107,7 @@ fn app(
     let mut environment: HashMap<String, String> = [
         ("DATABASE_URL", database.url.as_str()),
         ("GOTRUE_DB_MAX_POOL_SIZE", "4"),
+        ("TRUEGATE_DB_WAIT", "1m"),
         ("API_EXTERNAL_URL", "https://auth.example.com"),
         ("GOTRUE_SITE_URL", "https://app.example.com"),
         (

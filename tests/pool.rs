@@ -23,6 +23,7 @@ fn pool(url: &str, settings: &[(&str, &str)]) -> Pool {
         ("GOTRUE_SITE_URL", "http://localhost:3000"),
         ("API_EXTERNAL_URL", "http://localhost:9999"),
         ("DATABASE_URL", url),
+        ("TRUEGATE_DB_WAIT", "1m"),
     ];
     let config = Config::from_pairs(needed.iter().chain(settings).copied());
     Pool::new(&config.unwrap_or_else(|error| panic!("{error}"))).unwrap()

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod database;
 pub mod issuers;
 pub mod outbox;
+pub mod port;
 pub mod provider;
 pub mod redact;
 pub mod reply;

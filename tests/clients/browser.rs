@@ -2,11 +2,11 @@
 
 use std::env::split_paths;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 
 use super::dev::Dev;
 use super::{drive, node};
+use crate::support::port::Port;
 use crate::support::variable;
 
 /// What a Chromium is called.
@@ -25,12 +25,6 @@ fn chromium() -> Option<PathBuf> {
     programs.into_iter().find(|program| program.is_file())
 }
 
-/// Ports that nobody listens on. All are held until the last is known.
-fn free_ports() -> [String; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port().to_string())
-}
-
 #[test]
 fn people_at_a_browser_sign_in_with_providers() {
     let Some(chromium) = chromium() else {
@@ -39,7 +33,8 @@ fn people_at_a_browser_sign_in_with_providers() {
         writeln!(screen, "\n*** SKIPPED: there is no Chromium, so no browser signs in with providers; `tools/setup test` installs it ***\n").unwrap();
         return;
     };
-    let [api, page, keycloak, acme] = free_ports();
+    let ports = [(); 4].map(|()| Port::free());
+    let [api, page, keycloak, acme] = ports.each_ref().map(|free| free.port.to_string());
     let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/standin/ca.pem");
     let dev = Dev::start(
         &["--port", &api],

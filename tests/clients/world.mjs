@@ -24,7 +24,7 @@ export const newNumber = () => `+1555${String(randomBytes(4).readUInt32BE() % 10
 
 /** The newest mail (or text message) to an address, once there are `count` of them. */
 export async function mail(address, count = 1) {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 60_000
   while (Date.now() < end) {
     const query = new URLSearchParams({ query: `to:${address}` })
     const found = await (await fetch(`${INBOX}/api/v1/search?${query}`)).json()

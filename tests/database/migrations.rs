@@ -201,7 +201,7 @@ async fn a_long_query_is_not_waited_for_at_the_sites_cost() {
 
     let start = Instant::now();
     let message = message(migrate(&mut client, "auth", &hasty()).await);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_mins(1));
     let blocked = "Gave up running `alter table mfa_factors add column if not exists phone text` of migration \
         auth 20240729123726 add_mfa_phone_config: others hold a lock that it needs.";
     assert!(message.starts_with(blocked), "{message}");
@@ -243,10 +243,10 @@ async fn another_migration_is_not_waited_for_without_end() {
         )
         .await
     });
-    while column(&reader, "select pid from pg_locks where not granted")
-        .await
-        .is_empty()
-    {
+    // Of this database: other tests wait as well.
+    let waiting = "select pid from pg_locks where not granted \
+        and pid in (select pid from pg_stat_activity where datname = current_database())";
+    while column(&reader, waiting).await.is_empty() {
         tokio::task::yield_now().await;
     }
     let message = message(migrate(&mut two, "auth", &hasty()).await);

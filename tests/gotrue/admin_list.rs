@@ -58,8 +58,6 @@ async fn many_users_are_counted_once_in_ten_seconds() {
         config.db.database_url =
             SecretString::from(wire.url(config.db.database_url.expose_secret()));
         config.db.max_pool_size = 1;
-        // To count so many takes a while where much else goes on.
-        config.truegate.db_wait = Duration::from_mins(1);
     })
     .await;
     let admin = app.admin();

@@ -5,6 +5,7 @@ use truegate::error::Code;
 use truegate::outside::{Http, Manners};
 
 use crate::support::app::TestApp;
+use crate::support::port::Port;
 
 const PATH: &str = "/admin/custom-providers";
 
@@ -139,7 +140,7 @@ async fn of_two_who_change_a_provider_both_are_heard() {
         async move { admin.put(&path, json!({"client_id": "another"})).await }
     });
     // Until the change waits for the row.
-    let waiting = "select exists (select from pg_locks where not granted)";
+    let waiting = "select exists (select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database())";
     while !rows
         .query_one(waiting, &[])
         .await
@@ -192,9 +193,8 @@ async fn of_two_with_one_identifier_one_is_made() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_is_not_added() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let free = Port::free();
+    let port = free.port;
     let http = Http::new(Manners {
         private_networks: vec!["127.0.0.0/8".parse().unwrap()],
         ..Manners::default()

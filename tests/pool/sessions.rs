@@ -7,6 +7,7 @@ use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_postgres::Client;
 use truegate::error::{Error, sqlstate};
 
 use super::*;
@@ -175,8 +176,21 @@ async fn a_healthy_connection_is_used_again() {
     // An answer whose end nobody waited for.
     let mut conn = take(&pool).await;
     ask(&mut conn, "SELECT repeat('x', 5000000)").await;
+    let idle =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1::text::int AND state = 'idle')";
+    until(&database.connect().await, idle, &first).await;
     drop(conn);
     assert_eq!(backend(&mut *take(&pool).await).await, first);
+}
+
+/// Waits until Postgres says so of one of its processes.
+async fn until(client: &Client, so: &str, pid: &str) {
+    while !client
+        .query_one(so, &[&pid])
+        .await
+        .unwrap()
+        .get::<_, bool>(0)
+    {}
 }
 
 #[tokio::test]
@@ -185,12 +199,12 @@ async fn one_that_is_at_work_is_not_and_its_work_is_cancelled() {
     let pool = pool(&database.url, &[]);
     let mut conn = take(&pool).await;
     let first = backend(&mut conn).await;
-    let left = timeout(
-        Duration::from_millis(50),
-        ask(&mut conn, "SELECT 'mine' FROM pg_sleep(600)"),
-    )
-    .await;
-    assert!(left.is_err());
+    let client = database.connect().await;
+    let sleeps = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1::text::int AND wait_event = 'PgSleep')";
+    tokio::select! {
+        _ = ask(&mut conn, "SELECT 'mine' FROM pg_sleep(600)") => panic!("it does not end"),
+        () = until(&client, sleeps, &first) => {}
+    }
     drop(conn);
     let mut conn = take(&pool).await;
     assert_ne!(backend(&mut conn).await, first);
@@ -293,11 +307,11 @@ async fn there_are_as_many_as_allowed() {
     for settings in [
         &[
             ("GOTRUE_DB_MAX_POOL_SIZE", share.as_str()),
-            ("TRUEGATE_DB_WAIT", "1s"),
+            ("TRUEGATE_DB_WAIT", "5s"),
         ][..],
         &[
             ("GOTRUE_DB_CONN_PERCENTAGE", &percentage),
-            ("TRUEGATE_DB_WAIT", "1s"),
+            ("TRUEGATE_DB_WAIT", "5s"),
         ],
     ] {
         let pool = pool(&database.url, settings);
@@ -310,7 +324,7 @@ async fn there_are_as_many_as_allowed() {
         };
         assert_eq!(
             (taken.len().to_string(), refused.as_str()),
-            (share.clone(), "no connection to the database within 1s")
+            (share.clone(), "no connection to the database within 5s")
         );
         taken.pop();
         backend(&mut *take(&pool).await).await;

@@ -8,8 +8,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use super::away::{directory, free_port, start};
+use super::away::{directory, start};
 use super::*;
+use crate::support::port::Port;
 
 fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -93,7 +94,8 @@ fn refused(reached: Result<bool, String>, because: &str) {
 #[expect(clippy::too_many_lines, reason = "each server is started once")]
 async fn each_mode_means_what_it_means_in_libpq() {
     let dir = directory();
-    let port = free_port();
+    let free = Port::free();
+    let port = free.port;
     let server = Server { port };
     let (authority, other) = (certificate("authority.pem"), certificate("self-signed.pem"));
     let (authority, other) = (authority.display(), other.display());

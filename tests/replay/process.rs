@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::server::{Answer, Request};
 use crate::support::database::Database;
 use crate::support::outbox::{Mail, Outbox};
+use crate::support::port::Port;
 use crate::support::smtp::Smtp;
 use crate::support::variable;
 
@@ -45,7 +46,8 @@ impl Process {
     ) -> Result<Self, String> {
         let outbox = Outbox::default();
         let smtp = Smtp::start(outbox.clone()).await;
-        let port = free_port().await;
+        let free = Port::free();
+        let port = free.port;
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {command}")])
             .env_clear()
@@ -133,15 +135,6 @@ pub async fn wait(time: TimeDelta) {
 )]
 async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
-}
-
-async fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// One request on a connection of its own, written by hand so that nothing in it is made tidy on the way.

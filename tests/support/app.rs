@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
@@ -52,6 +53,9 @@ const SETTINGS: [(&str, &str); 10] = [
 /// Connections of the server's pool.
 const POOL: u32 = 4;
 
+/// How long whoever is asked may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// The password of [`TestApp::user`]s.
 pub const PASSWORD: &str = "correct-horse-1";
 
@@ -82,7 +86,7 @@ impl TestApp {
 
     /// With other settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::reaching(Http::default(), change).await
+        Self::reaching(http(&HashMap::new()), change).await
     }
 
     /// With other settings, in another world.
@@ -211,6 +215,9 @@ fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Co
         .or_insert_with(|| "127.0.0.1".into());
     let mut config = Config::from_pairs(environment).map_err(|error| error.to_string())?;
     config.db.max_pool_size = POOL;
+    // Machines are slow at times, and no test is about these limits.
+    config.truegate.db_wait = PATIENCE;
+    config.api.max_request_duration = 2 * PATIENCE;
     // The whole suite holds with and without.
     config.truegate.batch = super::variable("TEST_BATCH").as_deref() != Some("false");
     Ok(config)
@@ -218,12 +225,13 @@ fn config(mut environment: HashMap<String, String>, database: &str) -> Result<Co
 
 /// `SSL_CERT_FILE` is read for the whole process; a server in it trusts its own.
 fn http(environment: &HashMap<String, String>) -> Http {
-    let Some(path) = environment.get("SSL_CERT_FILE") else {
-        return Http::default();
-    };
-    let authorities = CertificateDer::pem_file_iter(path).unwrap();
+    let authorities = environment.get("SSL_CERT_FILE").map(|path| {
+        let authorities = CertificateDer::pem_file_iter(path).unwrap();
+        authorities.map(Result::unwrap).collect()
+    });
     Http::new(Manners {
-        authorities: authorities.map(Result::unwrap).collect(),
+        timeout: PATIENCE,
+        authorities: authorities.unwrap_or_default(),
         ..Manners::default()
     })
 }

@@ -61,7 +61,7 @@ impl Database {
         let name = format!("{}_{}", POSTGRES.run, COUNT.fetch_add(1, Ordering::Relaxed));
         let (done, made) = oneshot::channel();
         let sql = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
-        let done = || done.send(()).unwrap_or_default();
+        let done = |made| done.send(made).unwrap_or_default();
         POSTGRES
             .jobs
             .send(Job {
@@ -69,7 +69,8 @@ impl Database {
                 done: Box::new(done),
             })
             .unwrap();
-        made.await.expect("the database was made");
+        let made = made.await.expect("the thread lives");
+        made.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         Self {
             url: POSTGRES.url(&name),
             name,
@@ -99,7 +100,8 @@ impl Drop for Database {
         let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let job = Job {
             sql,
-            done: Box::new(move || done.send(()).unwrap_or_default()),
+            // What could not be dropped is dropped by a later run.
+            done: Box::new(move |_| done.send(()).unwrap_or_default()),
         };
         // Waits, so that the last test's database is dropped before the process ends.
         if POSTGRES.jobs.send(job).is_ok() {
@@ -111,7 +113,7 @@ impl Drop for Database {
 /// A statement for the thread, and what to do afterwards.
 struct Job {
     sql: String,
-    done: Box<dyn FnOnce() + Send>,
+    done: Box<dyn FnOnce(Result<(), tokio_postgres::Error>) + Send>,
 }
 
 struct Postgres {
@@ -184,8 +186,7 @@ async fn work(
         .send(limit.get::<_, String>(0).parse().unwrap())
         .unwrap();
     while let Some(job) = queue.recv().await {
-        execute(&client, &job.sql).await;
-        (job.done)();
+        (job.done)(client.batch_execute(&job.sql).await);
     }
 }
 

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const PATIENCE = 20_000
+const PATIENCE = 60_000
 
 const FLAGS = [
   '--headless',
