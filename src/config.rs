@@ -47,7 +47,7 @@ pub use db_encryption::DbEncryption;
 pub use environment::{Environment, Sources};
 pub use experimental::{DEFAULT_LINKING_DOMAIN, Experimental, LinkingDomains};
 pub use external::{External, PROVIDERS, Provider};
-pub use go::{boolean, signed_duration};
+pub use go::{BASE64, BASE64_RAW_URL, boolean, signed_duration};
 pub use hooks::{Hook, HookSecrets, Hooks};
 pub use index_worker::IndexWorker;
 pub use jwt::Jwt;

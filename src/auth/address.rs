@@ -61,22 +61,32 @@ fn without_label(address: &str) -> String {
     }
 }
 
-/// Refuses an address to which mail would not get, as far as that can be known and the operator wants to
-/// (`MAILER_EMAIL_VALIDATION_EXTENDED`, `MAILER_EMAIL_VALIDATION_SERVICE_URL`).
+/// Refuses an address to which mail would not get.
 pub async fn check_deliverable(app: &App, address: &str) -> Result<()> {
-    let mailer = &app.config.mailer;
-    let host = if mailer.email_validation_extended {
-        plausible(address)?
+    if is_deliverable(app, address).await {
+        Ok(())
     } else {
-        None
-    };
-    if email_validation::refuses(&app.http, mailer, address, host).await {
-        return Err(undeliverable(address));
+        Err(undeliverable(address))
     }
-    Ok(())
 }
 
-fn undeliverable(address: &str) -> Error {
+/// Whether mail would get there, as far as that can be known and the operator wants to
+/// (`MAILER_EMAIL_VALIDATION_EXTENDED`, `MAILER_EMAIL_VALIDATION_SERVICE_URL`).
+pub async fn is_deliverable(app: &App, address: &str) -> bool {
+    let mailer = &app.config.mailer;
+    let mut host = None;
+    if mailer.email_validation_extended {
+        match plausible(address) {
+            Ok(doubtful) => host = doubtful,
+            Err(_) => return false,
+        }
+    }
+    !email_validation::refuses(&app.http, mailer, address, host).await
+}
+
+/// The refusal of an address to which mail would not get.
+#[must_use]
+pub fn undeliverable(address: &str) -> Error {
     bad_request(
         Code::EmailAddressInvalid,
         format!("Email address {address:?} is invalid"),

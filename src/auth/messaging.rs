@@ -6,7 +6,7 @@ use diesel_async::AsyncConnection;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Client, signup};
+use super::{Client, signup, too_soon};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::crypto::otp;
@@ -110,7 +110,14 @@ pub async fn send(app: &App, client: &Client, message: Message<'_>) -> Result<Se
         Some(code) => (code.to_owned(), Some("test-otp")),
         None => {
             let code = otp::generate(app.config.sms.otp_length);
-            dispatch(app, client, message, &code, now).await?;
+            // Whatever becomes of the act, the next message to this number has to wait.
+            let every = app.config.sms.max_frequency;
+            let reserved = app.limits.reserve(phone, every, now);
+            reserved.map_err(|wait| too_soon(Code::OverSmsSendRateLimit, wait))?;
+            if let Err(error) = dispatch(app, client, message, &code, now).await {
+                app.limits.release(phone);
+                return Err(error);
+            }
             (code, None)
         }
     };
@@ -124,6 +131,11 @@ pub async fn send(app: &App, client: &Client, message: Message<'_>) -> Result<Se
 }
 
 impl Sent {
+    /// The code is noted, and committed: from now on the user's row says how long the next one has to wait.
+    pub fn settle(&self, app: &App) {
+        app.limits.release(&self.phone);
+    }
+
     /// Notes the code on the user, who is locked (the caller saves the user). Who asked twice at the same time has two
     /// messages, and one code.
     pub async fn note(&self, app: &App, tx: &Conn, user: &mut User) -> Result<()> {
@@ -168,6 +180,7 @@ pub async fn send_asked(
         Ok(())
     })
     .await?;
+    sent.settle(app);
     Ok(sent.id)
 }
 

@@ -143,6 +143,10 @@ pub(super) fn signup_disabled() -> Error {
     )
 }
 
+fn already_registered() -> Error {
+    unprocessable(Code::UserAlreadyExists, "User already registered")
+}
+
 /// The account has gone between two looks at it.
 pub(super) fn gone() -> Error {
     failed(UNEXPECTED_FAILURE, anyhow::anyhow!("the user has gone"))

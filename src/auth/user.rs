@@ -123,8 +123,10 @@ pub async fn update(
                 let pkce = challenge.is_some();
                 let (user, to) = (&mut user, &changes.email);
                 mailing::send_email_change(app, tx, client, stationery, user, to, pkce).await?;
-            } else if changes.changes_email(&before) {
-                // An anonymous user where addresses are confirmed at once.
+            } else if letters.email_counts_at_once
+                && before.is_anonymous
+                && changes.changes_email(&before)
+            {
                 user.email_change.clone_from(&changes.email);
                 user.save(tx, &before, now).await?;
                 user =
@@ -134,7 +136,7 @@ pub async fn update(
             }
             if let Some(message) = &letters.phone_change {
                 message.note(app, tx, &mut user).await?;
-            } else if changes.changes_phone(&before) {
+            } else if app.config.sms.autoconfirm && changes.changes_phone(&before) {
                 user.save(tx, &before, now).await?;
                 user = verify::apply_phone_change(
                     app,
@@ -158,6 +160,9 @@ pub async fn update(
         .await?;
     drop(conn);
     app.mailer.wake();
+    if let Some(message) = &letters.phone_change {
+        message.settle(app);
+    }
     if let Some(stationery) = &letters.email_change {
         stationery
             .post(app)

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::go::BASE64_RAW_URL;
 use super::report::Report;
 use super::settings::settings;
 use super::value::Value;
@@ -93,7 +93,7 @@ impl DbEncryption {
 }
 
 fn is_key(text: &SecretString) -> bool {
-    URL_SAFE_NO_PAD
+    BASE64_RAW_URL
         .decode(text.expose_secret())
         .is_ok_and(|key| Zeroizing::new(key).len() == 32)
 }

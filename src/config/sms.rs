@@ -83,7 +83,8 @@ impl Sms {
         if self.test_otp_valid_until.is_some_and(|end| now >= end) {
             return None;
         }
-        self.test_otp.0.get(phone).map(ExposeSecret::expose_secret)
+        let code = self.test_otp.0.get(phone).map(ExposeSecret::expose_secret);
+        code.filter(|code| !code.is_empty())
     }
 }
 

@@ -9,10 +9,12 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use crate::config::BASE64_RAW_URL;
 
 /// The one algorithm: AES-256-GCM under a key that HKDF-SHA256 derives for each row.
 const ALGORITHM: &str = "aes-gcm-hkdf";
@@ -23,7 +25,7 @@ struct MasterKey(Prk);
 impl MasterKey {
     /// Reads 32 bytes of base64url without padding.
     fn decode(text: &str) -> Option<Self> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+        let bytes = Zeroizing::new(BASE64_RAW_URL.decode(text).ok()?);
         (bytes.len() == 32).then(|| Self(Salt::new(HKDF_SHA256, &[]).extract(&bytes)))
     }
 

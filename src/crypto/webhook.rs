@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+
+use crate::config::BASE64;
 
 /// What a symmetric secret begins with.
 const PREFIX: &str = "v1,whsec_";
@@ -16,7 +17,7 @@ impl Secret {
     /// Reads `v1,whsec_<base64>`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+        let key = BASE64.decode(text.strip_prefix(PREFIX)?).ok()?;
         Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
     }
 }
@@ -30,9 +31,10 @@ pub fn signatures(secrets: &[Secret], id: &str, timestamp: i64, body: &[u8]) -> 
         let mut signing = hmac::Context::with_key(key);
         signing.update(format!("{id}.{timestamp}.").as_bytes());
         signing.update(body);
+        // GoTrue's form; Standard Webhooks has a blank alone.
         let between = if header.is_empty() { "" } else { ", " };
         // Writing into a String cannot fail.
-        let _ = write!(header, "{between}v1,{}", STANDARD.encode(signing.sign()));
+        let _ = write!(header, "{between}v1,{}", BASE64.encode(signing.sign()));
     }
     header
 }

@@ -103,7 +103,8 @@ impl OneTimeToken {
             .map(drop)
     }
 
-    /// The user whose token of one of two kinds has this hash, locked.
+    /// The user whose token of one of two kinds has this hash, locked. Codes by text message are not found: nobody is
+    /// sent their hash, they are short, and they prove no e-mail address.
     pub async fn lock_user(
         mut conn: &Conn,
         token_hash: &str,
@@ -115,7 +116,8 @@ impl OneTimeToken {
             user_id: Uuid,
         }
         let found: Option<Row> = statement(
-            "select user_id from one_time_tokens where token_hash = $1 and token_type::text in ($2, $3) limit 1",
+            "select user_id from one_time_tokens where token_hash = $1 and token_type::text in ($2, $3) \
+             and relates_to !~ '^[0-9]+$' limit 1",
         )
         .bind::<Text, _>(token_hash)
         .bind::<Text, _>(kinds[0].as_str())

@@ -159,7 +159,7 @@ impl Presented {
                refresh_token_counter = coalesce($12, refresh_token_counter), \
                refresh_token_hmac_key = coalesce($13, refresh_token_hmac_key) from ok where sessions.id = ok.id), \
              l as (insert into audit_log_entries (instance_id, id, payload, created_at, ip_address) \
-               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, '' \
+               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, e->>'ip' \
                from ok, json_array_elements($14) e) \
              select count(*) from ok",
         )

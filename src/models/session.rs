@@ -255,7 +255,7 @@ impl NewSession<'_> {
              t as (insert into refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id) \
                select '00000000-0000-0000-0000-000000000000', $10, $1::text, false, $2, $2, null, s.id from s where $10::text is not null), \
              l as (insert into audit_log_entries (instance_id, id, payload, created_at, ip_address) \
-               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, '' \
+               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, e->>'ip' \
                from s, json_array_elements($11) e), \
              d as (update users set last_sign_in_at = $2, updated_at = $2 from u where users.id = u.id and $12::text is null), \
              h as (update users set last_sign_in_at = $2, updated_at = $2, encrypted_password = $12 from u \
@@ -282,7 +282,8 @@ impl NewSession<'_> {
 
 /// Entries as a JSON array, for statements that write several rows at once.
 pub(super) fn audit_json(entries: &[AuditLogEntry]) -> serde_json::Value {
-    entries.iter().map(|entry| serde_json::json!({ "id": entry.id, "at": entry.created_at, "payload": entry.payload })).collect()
+    let json = |entry: &AuditLogEntry| serde_json::json!({ "id": entry.id, "at": entry.created_at, "payload": entry.payload, "ip": entry.ip_address });
+    entries.iter().map(json).collect()
 }
 
 /// Which sessions a sign-out ends.
@@ -313,7 +314,7 @@ impl Session {
         };
         statement(
             "with l as (insert into audit_log_entries (instance_id, id, payload, created_at, ip_address) \
-               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, '' \
+               select '00000000-0000-0000-0000-000000000000', (e->>'id')::uuid, e->'payload', (e->>'at')::timestamptz, e->>'ip' \
                from json_array_elements($4) e) \
              delete from sessions where user_id = $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or id <> $3)",
         )

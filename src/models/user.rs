@@ -214,6 +214,12 @@ impl User {
         self.phone_confirmed_at.is_some()
     }
 
+    /// Has somebody proven to own the account, by either kind of address?
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        self.is_confirmed() || self.is_phone_confirmed()
+    }
+
     /// The stored hash, if the user has a password; it may be sealed.
     #[must_use]
     pub fn password(&self) -> Option<&str> {

@@ -5,6 +5,7 @@
 mod pace;
 mod table;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Limits {
     no_mail: bool,
     mail: Mutex<Global>,
     messages: Mutex<Global>,
+    /// Numbers to which a message was sent, until when no other is; as long as no user's row says so.
+    numbers: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Limits {
@@ -86,6 +89,7 @@ impl Limits {
             no_mail: rates.email_sent.is_zero(),
             mail: Mutex::new(Global::new(rates.email_sent, now)),
             messages: Mutex::new(Global::new(rates.sms_sent, now)),
+            numbers: Mutex::default(),
         }
     }
 
@@ -122,6 +126,25 @@ impl Limits {
             (false, true) => Ok(()),
             (false, false) => lock(&self.mail).take(now),
         }
+    }
+
+    /// Reserves a number for a message `every` so often, or tells after how long it will be free.
+    pub fn reserve(&self, number: &str, every: Duration, now: Timestamp) -> Result<(), Duration> {
+        let mut numbers = lock(&self.numbers);
+        numbers.retain(|_, until| now < *until);
+        if let Some(until) = numbers.get(number) {
+            return Err((*until - now).to_std().unwrap_or_default());
+        }
+        let until = TimeDelta::from_std(every)
+            .ok()
+            .and_then(|every| now.checked_add_signed(every));
+        numbers.insert(number.to_owned(), until.unwrap_or(Timestamp::MAX_UTC));
+        Ok(())
+    }
+
+    /// The number is free again.
+    pub fn release(&self, number: &str) {
+        lock(&self.numbers).remove(number);
     }
 
     /// Counts a text message, or tells after how long another may be sent (none: never).

@@ -4,5 +4,6 @@ mod anonymous;
 mod links;
 mod passwords;
 mod perimeter;
+mod planted;
 mod providers;
 mod sessions;

@@ -69,10 +69,17 @@ impl World {
 
     /// An ID token for this audience.
     fn id_token(&self, aud: &Value) -> String {
-        let claims = json!({
-            "iss": self.issuer(), "sub": "u-1", "aud": aud, "exp": "<unix:now+600>", "email": "ann@example.com",
+        self.id_token_saying(&json!({ "aud": aud }))
+    }
+
+    fn id_token_saying(&self, more: &Value) -> String {
+        let mut claims = json!({
+            "iss": self.issuer(), "sub": "u-1", "exp": "<unix:now+600>", "email": "ann@example.com",
             "email_verified": true, "nickname": "annie", "groups": ["a"],
         });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
         let recipe = json!({"alg": "RS256", "key": "standin", "claims": claims});
         let recipe: Recipe = serde_json::from_value(recipe).unwrap();
         recipe.sign(
@@ -205,6 +212,54 @@ async fn who_cannot_set_out_is_not_expected_back() {
     world.answers(&json!({}));
     world.depart().await;
     assert_eq!(noted().await, (1i64, 1i64));
+}
+
+/// As OpenID Connect Core 1.0, section 5.4, has it.
+#[tokio::test]
+async fn userinfo_adds_the_address_that_an_id_token_does_not_tell() {
+    let world = World::new().await;
+    let change = json!({"custom_claims_allowlist": ["groups", "team"], "attribute_mapping": {"sub": "nickname"}});
+    world.add(change).await.ok();
+    let id_token = world
+        .id_token_saying(&json!({"aud": "acme-client", "email": null, "phone_verified": true}));
+    let userinfo = |sub: &str| {
+        json!({
+            "POST /acme/token": {"json": {"access_token": "at", "id_token": id_token}},
+            "GET /acme/userinfo": {"json": {
+                "sub": sub, "email": "ann@example.com", "email_verified": true, "nickname": "other", "name": "Ann",
+                "groups": ["b"], "team": "red",
+            }},
+        })
+    };
+    // Two who are mapped to one are two.
+    world.answers(&userinfo("u-2"));
+    let target = world.arrive().await;
+    assert!(target.contains("error=server_error"), "{target}");
+    world.answers(&userinfo("u-1"));
+    let target = world.arrive().await;
+    assert!(target.contains("#access_token="), "{target}");
+    let identity = world.identity().await;
+    let said = [
+        "sub",
+        "email",
+        "email_verified",
+        "phone_verified",
+        "nickname",
+        "name",
+        "custom_claims",
+    ];
+    assert_eq!(
+        said.map(|name| identity[name].clone()),
+        [
+            json!("annie"),
+            json!("ann@example.com"),
+            json!(true),
+            json!(true),
+            json!("annie"),
+            json!("Ann"),
+            json!({"groups": ["a"], "team": "red"}),
+        ]
+    );
 }
 
 #[tokio::test]

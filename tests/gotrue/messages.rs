@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use truegate::config::{Config, HookSecrets, Rate};
+use truegate::crypto::otp as codes_of;
 use truegate::error::Code;
 
 use crate::replay::standin::Standin;
@@ -185,6 +186,12 @@ async fn attack_008_a_code_is_good_for_its_purpose_and_number_alone() {
         let refused = verify(&app, kind, phone, &code).await;
         refused.refused(403, Code::OtpExpired);
     }
+    // Nor is its hash, which nobody was sent, a link.
+    for kind in ["signup", "invite", "email"] {
+        let said = json!({"type": kind, "token_hash": codes_of::token_hash(PHONE, &code)});
+        let refused = app.visitor().post("/verify", said).await;
+        refused.refused(403, Code::OtpExpired);
+    }
     let grant = verify(&app, "sms", PHONE, &code).await.ok();
     let ann = app.granted(&grant);
 
@@ -250,6 +257,61 @@ async fn only_so_many_messages() {
     assert_eq!(codes(&standin).len(), 1);
     app.clock.advance(chrono::TimeDelta::hours(1));
     otp(&app, OTHER).await.ok();
+}
+
+/// Whatever becomes of an act, its message was sent.
+#[tokio::test]
+async fn who_fails_afterwards_sends_no_second_message() {
+    let standin = Standin::start().await;
+    answers(&standin, &json!({"POST /sms": {}}));
+    let url = format!("{}/sms", address(&standin));
+    let app = TestApp::with(|config| {
+        phones(config);
+        config.sms.max_frequency = Duration::from_mins(1);
+        config.sms.provider = "http".into();
+        config.truegate.post_messages_to(url.parse().unwrap());
+    })
+    .await;
+    let rows = app.database().connect().await;
+    rows.batch_execute(
+        "create function public.refuse() returns trigger language plpgsql as 'begin raise ''no''; end'; \
+         create trigger refuse before insert on auth.users for each row execute function public.refuse()",
+    )
+    .await
+    .unwrap();
+    assert_eq!(otp(&app, PHONE).await.status, 500);
+    assert_eq!(
+        otp(&app, PHONE)
+            .await
+            .refused(429, Code::OverSmsSendRateLimit),
+        "For security purposes, you can only request this after 59 seconds."
+    );
+    assert_eq!(codes(&standin).len(), 1);
+    // Others are not concerned, and it ends.
+    assert_eq!(otp(&app, OTHER).await.status, 500);
+    app.clock.advance(chrono::TimeDelta::minutes(1));
+    rows.batch_execute("drop trigger refuse on auth.users")
+        .await
+        .unwrap();
+    otp(&app, PHONE).await.ok();
+    assert_eq!(codes(&standin).len(), 2);
+}
+
+/// Numbers are unique whatever the audience is.
+#[tokio::test]
+async fn no_message_goes_to_a_number_of_another_audience() {
+    let standin = Standin::start().await;
+    answers(&standin, &json!({"POST /sms": {}}));
+    let app = app(&standin).await;
+    let ann = json!({"phone": PHONE, "phone_confirm": true});
+    app.admin().post("/admin/users", ann).await.ok();
+    let rows = app.database().connect().await;
+    rows.execute("update auth.users set aud = 'others'", &[])
+        .await
+        .unwrap();
+    let refused = otp(&app, PHONE).await;
+    refused.refused(422, Code::UserAlreadyExists);
+    assert_eq!(codes(&standin).len(), 0);
 }
 
 #[tokio::test]

@@ -56,6 +56,32 @@ async fn refresh_against_refresh(app: &TestApp, times: usize) {
     assert_eq!(count(app, "SELECT count(*) FROM auth.sessions").await, 1);
 }
 
+/// Who asks for the address that the account had a moment ago asks for nothing, and takes no change back.
+#[tokio::test]
+async fn a_change_of_address_is_not_undone_by_who_saw_the_old_one() {
+    let app = TestApp::new().await;
+    let ann = app.user("ann@example.com").await;
+    let mut rows = app.database().connect().await;
+    let owner = rows.transaction().await.unwrap();
+    let change = "update auth.users set email = 'new@example.com', phone = '15550001'";
+    owner.execute(change, &[]).await.unwrap();
+    let watch = app.database().connect().await;
+    let waits = "select exists (select from pg_locks join pg_stat_activity using (pid) \
+                 where not granted and datname = current_database())";
+    let stale = json!({"email": "ann@example.com", "data": {"a": 1}});
+    let (reply, ()) = join(ann.put("/user", stale), async {
+        while !watch.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
+        owner.commit().await.unwrap();
+    })
+    .await;
+    reply.ok();
+    let user = ann.get("/user").await.ok();
+    assert_eq!(
+        (&user["email"], &user["user_metadata"]["a"]),
+        (&json!("new@example.com"), &json!(1))
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_refreshes_of_one_token_get_one_successor() {
     refresh_against_refresh(&TestApp::new().await, 2).await;

@@ -153,8 +153,8 @@ pub fn check_prefix(identifier: &str) -> Result<()> {
 }
 
 async fn check_quota(app: &App, conn: &mut Conn) -> Result<()> {
-    let most = i64::from(app.config.custom_oauth.max_providers);
-    if most == 0 {
+    let most = app.config.custom_oauth.max_providers;
+    if most <= 0 {
         return Ok(());
     }
     let count = CustomProvider::count(conn).await;

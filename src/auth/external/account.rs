@@ -1,5 +1,6 @@
 //! An account within the transaction of a sign-in: as it was, as it will be, and all that is written in the end.
 
+use chrono::TimeDelta;
 use diesel::QueryResult;
 use futures_util::future::{join, join4, try_join_all};
 use serde_json::Value;
@@ -97,7 +98,13 @@ impl Account {
     }
 
     fn note_from(&mut self, act: &Act<'_>, action: Action, traits: Option<Value>, ip: &str) {
-        let entry = AuditLogEntry::new(Actor::User(&self.user), action, traits, ip, act.now);
+        // The audit log is read in the order of time.
+        let tick = TimeDelta::microseconds(1);
+        let at = self
+            .audit
+            .last()
+            .map_or(act.now, |last| last.created_at + tick);
+        let entry = AuditLogEntry::new(Actor::User(&self.user), action, traits, ip, at);
         self.audit.extend(act.app.audited([entry]));
     }
 

@@ -36,11 +36,12 @@ pub(super) enum Decision {
 }
 
 impl Newcomer<'_> {
-    /// The addresses that speak for the person, in lower case.
+    /// The addresses that speak for the person, in lower case. An empty one, as Apple has it, speaks for nobody: other
+    /// accounts have none either.
     fn verified(&self) -> Vec<String> {
         let emails = self.emails.iter();
         emails
-            .filter(|email| email.verified || self.trusts_all)
+            .filter(|email| !email.email.is_empty() && (email.verified || self.trusts_all))
             .map(|email| email.email.to_lowercase())
             .collect()
     }
@@ -59,9 +60,8 @@ impl Newcomer<'_> {
     /// The addresses by which accounts are looked up, in lower case.
     pub fn contacts(&self) -> Vec<String> {
         let mut contacts = self.verified();
-        if contacts.is_empty() {
-            contacts.extend(self.primary_address());
-        }
+        contacts.extend(self.primary_address());
+        contacts.dedup();
         contacts
     }
 
@@ -69,7 +69,11 @@ impl Newcomer<'_> {
     /// where it has one?
     pub fn owns(&self, email: &str) -> bool {
         let is_vouched_for = self.primary().is_some_and(|primary| primary.verified);
-        let is_own = email.is_empty() || self.verified().iter().any(|own| own == email);
+        let is_own = email.is_empty()
+            || self
+                .verified()
+                .iter()
+                .any(|own| own.eq_ignore_ascii_case(email));
         self.trusts_all || is_vouched_for && is_own
     }
 
@@ -85,36 +89,40 @@ impl Newcomer<'_> {
             let email = own.email.as_ref();
             email.is_some_and(|email| emails.contains(email)) && domains.of(&own.provider) == domain
         };
+        // An account that was made long ago may have its address in capitals.
         let is_named = |user: &User, emails: &[String]| {
-            !user.is_sso_user && emails.iter().any(|email| email == user.email())
+            let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
+            !user.is_sso_user && emails.iter().any(is_own)
         };
 
         let (known, others): (Vec<User>, Vec<User>) = acquainted.into_iter().partition(is_own);
         if let Some(user) = known.into_iter().next() {
             return Decision::Known(Box::new(user));
         }
+        // An unverified address leads to no account. One that somebody has already is not even noted.
+        let taken = |email: &String| {
+            let email = std::slice::from_ref(email);
+            others.iter().any(|user| {
+                user.aud == self.aud
+                    && (user
+                        .identities
+                        .iter()
+                        .any(|own| tells(own, email, DEFAULT_LINKING_DOMAIN))
+                        || is_named(user, email))
+            })
+        };
         let verified = self.verified();
+        let primary = self.primary_address();
+        let primary = primary.filter(|email| verified.contains(email) || !taken(email));
         if verified.is_empty() {
-            // An unverified address leads to no account. One that somebody has already is not even noted.
-            let taken = |email: &String| {
-                let email = std::slice::from_ref(email);
-                others.iter().any(|user| {
-                    user.aud == self.aud
-                        && (user
-                            .identities
-                            .iter()
-                            .any(|own| tells(own, email, DEFAULT_LINKING_DOMAIN))
-                            || is_named(user, email))
-                })
-            };
-            return Decision::New {
-                email: self.primary_address().filter(|email| !taken(email)),
-            };
+            return Decision::New { email: primary };
         }
         // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
         // whoever has planted it must not be found by it. (GoTrue finds them.)
         let is_owned = |user: &User, own: &Identity| {
-            self.trusts_all || own.is_email_verified() || own.email == user.email
+            let is_own =
+                |email: &String| user.email.is_some() && email.eq_ignore_ascii_case(user.email());
+            self.trusts_all || own.is_email_verified() || own.email.as_ref().is_some_and(is_own)
         };
         let (linked, others): (Vec<User>, Vec<User>) = others.into_iter().partition(|user| {
             user.identities
@@ -130,9 +138,7 @@ impl Newcomer<'_> {
             linked
         };
         match (candidates.pop(), candidates.is_empty()) {
-            (None, _) => Decision::New {
-                email: self.primary_address(),
-            },
+            (None, _) => Decision::New { email: primary },
             (Some(user), true) => Decision::Link(Box::new(user)),
             (Some(_), false) => Decision::Several,
         }

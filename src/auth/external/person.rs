@@ -3,8 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::auth::address;
 use crate::error::{Result, oauth};
 use crate::outside::providers::Profile;
+
+/// Letters whose lower case is one of ASCII's, in Rust or in Postgres: the Kelvin sign and the dotted I. With them an
+/// address would become somebody else's.
+const LOOK_ALIKES: [char; 2] = ['\u{212a}', '\u{130}'];
 
 /// Who it is, as the provider says.
 pub(super) struct Person<'a> {
@@ -23,6 +28,10 @@ impl<'a> Person<'a> {
     ) -> Result<Self> {
         if profile.claims.sub.is_empty() {
             return Err(oauth("server_error", "error missing provider id"));
+        }
+        let mut told = profile.emails.iter().map(|email| &email.email);
+        if let Some(email) = told.find(|email| email.contains(LOOK_ALIKES)) {
+            return Err(address::undeliverable(email));
         }
         if provider == "azure" && app.config.truegate.azure_requires_edov {
             doubt_azure(&mut profile);

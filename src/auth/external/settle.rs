@@ -12,11 +12,11 @@ use super::{Arrived, Person, already_used};
 use crate::app::App;
 use crate::auth::grant::provider_trait;
 use crate::auth::mailing::{self, Notice, Purpose, Stationery};
-use crate::auth::{Client, signup};
+use crate::auth::{Client, address, email_exists, signup};
 use crate::clock::Timestamp;
 use crate::config::{DEFAULT_LINKING_DOMAIN, LinkingDomains, MailKind};
 use crate::db::{Conn, transaction};
-use crate::error::{Code, Context, Result, failed, forbidden, unprocessable};
+use crate::error::{Code, Context, Error, Result, failed, forbidden, unprocessable};
 use crate::models::audit_log_entry::Action;
 use crate::models::flow_state::Detour;
 use crate::models::identity::object;
@@ -52,12 +52,24 @@ pub(super) async fn settle(
     way: Option<&Way<'_>>,
 ) -> Result<Arrived> {
     match attempt(app, client, person, errand, way).boxed().await {
-        // Somebody was quicker with the same identity or address, and by now it is known whose that is.
-        Err(error) if error.code() == Some(Code::Conflict) => {
-            attempt(app, client, person, errand, way).boxed().await
+        // Somebody was quicker with the same identity or address, and by now it is known whose that is; or the address
+        // is another's whom this person cannot be.
+        Err(error) if is_conflict(&error) => {
+            let settled = attempt(app, client, person, errand, way).boxed().await;
+            settled.map_err(|error| {
+                if is_conflict(&error) {
+                    email_exists()
+                } else {
+                    error
+                }
+            })
         }
         settled => settled,
     }
+}
+
+fn is_conflict(error: &Error) -> bool {
+    error.code() == Some(Code::Conflict)
 }
 
 async fn attempt(
@@ -112,8 +124,10 @@ async fn claim(tx: &Conn, way: Option<&Way<'_>>) -> Result<()> {
 
 /// What may have to be written to the person; fetched before the transaction begins.
 struct Letters {
-    /// Asks to confirm an address that the provider does not vouch for.
+    /// Asks to confirm an address that the provider does not vouch for..
     confirmation: Stationery,
+    /// ..unless mail would not get there.
+    is_deliverable: bool,
     /// Tells that an identity was added.
     linked: Notice,
 }
@@ -121,17 +135,17 @@ struct Letters {
 impl Letters {
     async fn fetch(app: &App, person: &Person<'_>, errand: Errand<'_>) -> Result<Self> {
         let claims = &person.profile.claims;
-        let confirmation = if claims.email_verified || claims.email.is_empty() {
-            mailing::prepare_unaddressed(app, Purpose::Confirmation).await
-        } else {
-            mailing::prepare(app, Purpose::Confirmation, &claims.email).await?
-        };
+        let may_be_asked = !(claims.email_verified || app.config.mailer.autoconfirm);
+        let is_deliverable = claims.email.is_empty()
+            || !may_be_asked
+            || address::is_deliverable(app, &claims.email).await;
         let linked = match errand {
             Errand::LinkTo(_) => mailing::notice(app, MailKind::IdentityLinkedNotification).await,
             Errand::SignIn | Errand::Accept(_) => Notice::none(),
         };
         Ok(Self {
-            confirmation,
+            confirmation: mailing::prepare_unaddressed(app, Purpose::Confirmation).await,
+            is_deliverable,
             linked,
         })
     }
@@ -241,6 +255,7 @@ impl Act<'_> {
         let mut user = User::new(&self.client.aud, email, None, *now);
         user.is_sso_user = domain != DEFAULT_LINKING_DOMAIN;
         user.role.clone_from(&app.config.jwt.default_group_name);
+        user.encrypted_password = Some(String::new());
         let provider = person.provider;
         user.app_metadata = object(json!({ "provider": provider, "providers": [provider] }));
         user.user_metadata = person.identity_data();
@@ -277,6 +292,9 @@ impl Act<'_> {
         let Self {
             app, client, tx, ..
         } = self;
+        if !self.letters.is_deliverable {
+            return Err(address::undeliverable(&self.person.profile.claims.email));
+        }
         let purpose = Purpose::Confirmation;
         mailing::send_code(
             app,

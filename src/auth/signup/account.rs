@@ -6,7 +6,7 @@ use futures_util::future::{join4, ready};
 use serde_json::{Map, Value};
 
 use super::contact::Letter;
-use super::{Contact, Password, SignedUp, gone};
+use super::{Contact, Password, SignedUp, already_registered, gone};
 use crate::app::App;
 use crate::auth::grant::{SignIn, issue, provider_trait};
 use crate::auth::mailing::{self, Purpose};
@@ -14,7 +14,7 @@ use crate::auth::{Client, too_soon};
 use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
 use crate::db::{Conn, transaction};
-use crate::error::{Code, Context, Error, OnConstraint, Result, UNEXPECTED_FAILURE, unprocessable};
+use crate::error::{Code, Context, OnConstraint, Result, UNEXPECTED_FAILURE};
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor, AuditLogEntry};
 use crate::models::flow_state::FlowState;
@@ -34,7 +34,7 @@ pub(super) async fn open(
     let existing = contact.holder(app, client).await?;
     // Before anything is decided, so that time does not tell who has an account.
     let hash = password.hash(app, client).await?;
-    if let Some(existing) = existing.as_ref().filter(|user| contact.is_confirmed(user)) {
+    if let Some(existing) = existing.as_ref().filter(|user| contact.is_taken(app, user)) {
         return repeated(app, client, existing, contact, data).await;
     }
     let now = app.clock.now();
@@ -59,7 +59,7 @@ pub(super) async fn open(
             // An unconfirmed account is kept as it is: nobody has proven to own it.
             None => User::lock(tx, drafted.id).await?.ok_or_else(gone)?,
         };
-        if contact.is_confirmed(&user) {
+        if contact.is_taken(app, &user) {
             return Ok(ready(Ok(Err(user))).boxed());
         }
         let before = user.clone();
@@ -89,17 +89,17 @@ pub(super) async fn open(
         Err(existing) => return repeated(app, client, &existing, contact, data).await,
         Ok(signed_up) => signed_up,
     };
-    if let Some(Letter::Mail(stationery)) = &letter {
-        stationery
+    match &letter {
+        Some(Letter::Mail(stationery)) => stationery
             .post(app)
             .await
-            .public("Error sending confirmation email")?;
+            .public("Error sending confirmation email")?,
+        Some(Letter::Message(sent)) => sent.settle(app),
+        None => {}
     }
     Ok(match signed_up {
         // It is confirmed by its other kind of address, and may be anybody's. GoTrue signs in whoever asks.
-        SignedUp::Pending(user) if user.is_confirmed() || user.is_phone_confirmed() => {
-            invented(app, client, contact, data)
-        }
+        SignedUp::Pending(user) if user.is_owned() => invented(app, client, contact, data),
         signed_up => signed_up,
     })
 }
@@ -139,8 +139,8 @@ struct Account<'a> {
     now: Timestamp,
 }
 
-/// Gives the user its identity (`drafted`, where that was shown already), which then says all that is known of an
-/// unconfirmed user. Returns it where it has yet to be written.
+/// Gives the user its identity (`drafted`, where that was shown already), which then says all that is known of a user
+/// whom nobody owns. Returns it where it has yet to be written.
 fn adopt(
     contact: &Contact,
     user: &mut User,
@@ -155,8 +155,11 @@ fn adopt(
         let mut shown = identity.clone();
         // A null in the data stays in the identity's row, and leaves the answer (GoTrue's `UpdateUserMetaData`).
         shown.identity_data.retain(|_, value| !value.is_null());
-        user.user_metadata.clone_from(&shown.identity_data);
-        user.identities = vec![shown];
+        if !user.is_owned() {
+            user.user_metadata.clone_from(&shown.identity_data);
+            user.identities.clear();
+        }
+        user.identities.push(shown);
         user.derive_providers();
         new = Some(identity);
     }
@@ -198,7 +201,7 @@ impl<'a> Account<'a> {
         };
         Ok(async move {
             let (adopted, cleared, saved, grant) = join4(
-                write(tx, self.identity.as_ref()),
+                write(tx, self.identity.as_ref(), &self.before),
                 OneTimeToken::clear_all(tx, user.id),
                 confirmed.save(tx, &self.before, now),
                 issue(app, tx, client, user, sign_in, now),
@@ -221,7 +224,7 @@ impl<'a> Account<'a> {
     ) -> Result<impl Future<Output = Result<SignedUp>> + Send + use<'a>> {
         let Self { app, now, tx, .. } = self;
         let user = &mut self.user;
-        write(tx, self.identity.as_ref()).await?;
+        write(tx, self.identity.as_ref(), &self.before).await?;
         app.audit(
             tx,
             Actor::User(user),
@@ -257,15 +260,18 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Writes the first identity, where it has yet to be written.
-async fn write(tx: &Conn, identity: Option<&Identity>) -> Result<()> {
-    match identity {
-        Some(identity) => identity
-            .supersede(tx)
-            .await
-            .public("Error creating identity"),
-        None => Ok(()),
-    }
+/// Writes the identity, where it has yet to be written; in place of what others have given to an account that nobody
+/// owns.
+async fn write(tx: &Conn, identity: Option<&Identity>, before: &User) -> Result<()> {
+    let Some(identity) = identity else {
+        return Ok(());
+    };
+    let written = if before.is_owned() {
+        identity.insert(tx).await
+    } else {
+        identity.supersede(tx).await
+    };
+    written.public("Error creating identity")
 }
 
 /// Somebody signs up with an address that is taken and confirmed. Where addresses are confirmed at once there is
@@ -299,8 +305,4 @@ fn invented(app: &App, client: &Client, contact: &Contact, data: Map<String, Val
     invented.role.clear();
     invented.confirmation_sent_at = Some(now);
     SignedUp::Pending(Box::new(invented))
-}
-
-fn already_registered() -> Error {
-    unprocessable(Code::UserAlreadyExists, "User already registered")
 }

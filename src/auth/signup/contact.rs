@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::already_registered;
 use crate::app::App;
 use crate::auth::mailing::{self, Purpose, Stationery};
 use crate::auth::messaging::{self, Message, Sent};
@@ -77,14 +78,27 @@ impl Contact {
     /// Who has it already.
     pub(super) async fn holder(&self, app: &App, client: &Client) -> Result<Option<User>> {
         let mut conn = app.db.get().await?;
-        match self {
+        let holder = match self {
             Self::Email(email) => {
                 let own_domains = app.config.experimental.own_linking_domains();
                 User::find_holder(&mut conn, email, &client.aud, None, &own_domains).await
             }
-            Self::Phone { number, .. } => User::find_by_phone(&mut conn, number, &client.aud).await,
+            // Before a message is sent: no two users have the same number, whatever their audience.
+            Self::Phone { number, .. } => User::find_by_phone_anywhere(&mut conn, number).await,
         }
-        .public("Database error finding user")
+        .public("Database error finding user")?;
+        match holder {
+            Some(user) if user.aud != client.aud || user.is_sso_user => Err(already_registered()),
+            holder => Ok(holder),
+        }
+    }
+
+    /// Whether it needs no confirmation.
+    pub(super) fn counts_at_once(&self, app: &App) -> bool {
+        match self {
+            Self::Email(_) => app.config.mailer.autoconfirm,
+            Self::Phone { .. } => app.config.sms.autoconfirm,
+        }
     }
 
     /// What asks this user to confirm it; none where it is confirmed at once.
@@ -95,12 +109,11 @@ impl Contact {
         user: &User,
     ) -> Result<Option<Letter>> {
         match self {
-            Self::Email(_) if app.config.mailer.autoconfirm => Ok(None),
+            _ if self.counts_at_once(app) => Ok(None),
             Self::Email(email) => {
                 let stationery = mailing::prepare(app, Purpose::Confirmation, email).await?;
                 Ok(Some(Letter::Mail(stationery)))
             }
-            Self::Phone { .. } if app.config.sms.autoconfirm => Ok(None),
             Self::Phone { number, channel } => {
                 let message = Message {
                     purpose: messaging::Purpose::Confirmation,
@@ -164,11 +177,18 @@ impl Contact {
         identity
     }
 
-    pub(super) fn is_confirmed(&self, user: &User) -> bool {
-        match self {
-            Self::Email(_) => user.is_confirmed(),
-            Self::Phone { .. } => user.is_phone_confirmed(),
-        }
+    /// Whether this account, which has it, keeps others from signing up with it: somebody has confirmed it, or would be
+    /// signed in to an account that is confirmed otherwise, or it is not the account's own address but that of an
+    /// identity.
+    pub(super) fn is_taken(&self, app: &App, user: &User) -> bool {
+        let (is_confirmed, is_own) = match self {
+            Self::Email(email) => (
+                user.is_confirmed(),
+                email.eq_ignore_ascii_case(user.email()),
+            ),
+            Self::Phone { .. } => (user.is_phone_confirmed(), true),
+        };
+        is_confirmed || !is_own || user.is_owned() && self.counts_at_once(app)
     }
 
     pub(super) fn confirm(&self, user: &mut User, now: Timestamp) {

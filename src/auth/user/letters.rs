@@ -13,7 +13,10 @@ use crate::models::identity::Identity;
 use crate::models::user::User;
 
 pub(super) struct Letters {
+    /// None where a new address needs no mail: there is none, or it counts at once.
     pub(super) email_change: Option<Stationery>,
+    /// Of an anonymous user where addresses are confirmed at once.
+    pub(super) email_counts_at_once: bool,
     pub(super) email_changed: Notice,
     pub(super) password_changed: Notice,
     /// Sent already; none where a new number counts at once.
@@ -29,8 +32,8 @@ impl Letters {
         changes: &Changes,
     ) -> Result<Self> {
         let config = &app.config;
-        let asks_by_mail =
-            changes.changes_email(user) && !(user.is_anonymous && config.mailer.autoconfirm);
+        let email_counts_at_once = user.is_anonymous && config.mailer.autoconfirm;
+        let asks_by_mail = changes.changes_email(user) && !email_counts_at_once;
         let asks_by_message = changes.changes_phone(user) && !config.sms.autoconfirm;
         Ok(Self {
             email_change: if asks_by_mail {
@@ -38,6 +41,7 @@ impl Letters {
             } else {
                 None
             },
+            email_counts_at_once,
             email_changed: mailing::notice(app, MailKind::EmailChangedNotification).await,
             password_changed: mailing::notice(app, MailKind::PasswordChangedNotification).await,
             phone_changed: PhoneNotices::prepare(app).await,

@@ -86,6 +86,15 @@ impl User {
         .optional()
     }
 
+    /// By phone number alone: no two users have the same one, whatever their audience.
+    pub async fn find_by_phone_anywhere(conn: &mut Conn, phone: &str) -> QueryResult<Option<Self>> {
+        statement(select_users!("u.phone = $1 limit 1"))
+            .bind::<Text, _>(phone)
+            .get_result(conn)
+            .await
+            .optional()
+    }
+
     /// By the number that a user waits to confirm. Where several wait for the same one, the one with this code is meant,
     /// else the last who asked.
     pub async fn find_by_phone_change(
@@ -128,8 +137,9 @@ impl User {
     }
 
     /// Who holds this address, by any identity that may be linked with it or by the account itself
-    /// (GoTrue's `IsDuplicatedEmail`). `except` is the account that may; `own_domains` are the providers
-    /// whose accounts are never linked with others.
+    /// (GoTrue's `IsDuplicatedEmail`). An identity counts if its provider vouches for the address, or the account has the
+    /// same one: what somebody else has written into theirs keeps nobody out, and lets nobody in. `except` is the account
+    /// that may; `own_domains` are the providers whose accounts are never linked with others.
     pub async fn find_holder(
         conn: &mut Conn,
         email: &str,
@@ -141,6 +151,7 @@ impl User {
             "u.id in (select i.user_id from identities i join users h on h.id = i.user_id where i.email = $1 and h.aud = $2 \
                and h.instance_id = '00000000-0000-0000-0000-000000000000' \
                and i.provider not like 'sso:%' and i.provider <> all($4) and h.id is distinct from $3 \
+               and (i.identity_data @> '{\"email_verified\": true}' or i.email = lower(h.email)) \
              union all select h.id from users h where h.instance_id = '00000000-0000-0000-0000-000000000000' \
                and lower(h.email) = $1 and h.aud = $2 and h.is_sso_user = false) limit 1"
         ))

@@ -4,7 +4,6 @@ use anyhow::anyhow;
 use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -110,35 +109,35 @@ fn check_content_type(response: &Response) -> Result<(), Error> {
 
 /// The members of an answer. An `error` with a message refuses, with the hook's own status and words.
 fn members(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    #[derive(Deserialize)]
-    struct Failing {
-        error: Option<Said>,
-    }
-
-    #[derive(Deserialize)]
-    struct Said {
-        #[serde(default)]
-        http_code: Option<i64>,
-        #[serde(default)]
-        message: Option<String>,
-    }
-
-    // Where a member is of another type, GoTrue sees no error at all.
-    let failing = serde_json::from_slice::<Failing>(body).ok();
-    if let Some(said) = failing.and_then(|failing| failing.error)
-        && let Some(message) = said.message.filter(|message| !message.is_empty())
-    {
-        let status = said
-            .http_code
-            .and_then(|code| u16::try_from(code).ok())
-            .and_then(|code| StatusCode::from_u16(code).ok())
-            // What is no final status cannot be answered with.
-            .filter(|status| !status.is_informational())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return Err(said_by_hook(status, message));
-    }
-    let output = serde_json::from_slice::<Option<Map<String, Value>>>(body);
-    output
+    let members = serde_json::from_slice::<Option<Map<String, Value>>>(body)
         .map(Option::unwrap_or_default)
-        .map_err(|error| failed("Error unmarshaling JSON output.", error))
+        .map_err(|error| failed("Error unmarshaling JSON output.", error))?;
+    match refusal(&members) {
+        Some(refusal) => Err(refusal),
+        None => Ok(members),
+    }
+}
+
+/// What the hook refuses with. Where a member is of another type, GoTrue sees no error at all.
+fn refusal(members: &Map<String, Value>) -> Option<Error> {
+    // As Go decodes: names in any case.
+    let member = |of: &Map<String, Value>, name: &str| {
+        let named = of.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let error = member(members, "error");
+    let said = error.as_object()?;
+    let message = member(said, "message");
+    let message = message.as_str().filter(|message| !message.is_empty())?;
+    let code = match member(said, "http_code") {
+        Value::Null => 0,
+        code => code.as_i64()?,
+    };
+    let status = u16::try_from(code)
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        // What is no final status cannot be answered with.
+        .filter(|status| !status.is_informational())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Some(said_by_hook(status, message.to_owned()))
 }

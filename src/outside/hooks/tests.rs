@@ -197,6 +197,11 @@ async fn errors_of_the_hook_are_passed_on() {
             Code::UnexpectedFailure,
         ),
         (
+            r#"{"Error":{"HTTP_code":403,"Message":"x","Message":"no"}}"#,
+            403,
+            Code::Unknown,
+        ),
+        (
             r#"{"error":{"http_code":-7,"message":"no"}}"#,
             500,
             Code::UnexpectedFailure,

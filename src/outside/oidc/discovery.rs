@@ -14,9 +14,13 @@ use crate::outside::{self, Http};
 pub struct Discovery {
     issuer: String,
     jwks_uri: String,
-    authorization_endpoint: Option<String>,
-    token_endpoint: Option<String>,
-    userinfo_endpoint: Option<String>,
+    /// Empty where it is not named, as the others.
+    #[serde(default)]
+    authorization_endpoint: String,
+    #[serde(default)]
+    token_endpoint: String,
+    #[serde(default)]
+    userinfo_endpoint: String,
     #[serde(rename = "id_token_signing_alg_values_supported")]
     algorithms: Option<Vec<String>>,
 }
@@ -49,8 +53,9 @@ impl Discovery {
             &self.token_endpoint,
             &self.userinfo_endpoint,
         ];
+        let named = endpoints.into_iter().filter(|url| !url.is_empty());
         // Whoever sits on the way could give us keys of his own.
-        for url in endpoints.into_iter().flatten().chain([&self.jwks_uri]) {
+        for url in named.chain([&self.jwks_uri]) {
             let is_fine = url.starts_with("https://")
                 || url.starts_with("http://") && issuer.starts_with("http://");
             ensure!(
@@ -80,24 +85,22 @@ impl Discovery {
 
     /// Where browsers go.
     pub fn authorization_endpoint(&self) -> anyhow::Result<&str> {
-        self.endpoint(
-            "authorization_endpoint",
-            self.authorization_endpoint.as_deref(),
-        )
+        self.endpoint("authorization_endpoint", &self.authorization_endpoint)
     }
 
     /// Where codes are traded for tokens.
     pub fn token_endpoint(&self) -> anyhow::Result<&str> {
-        self.endpoint("token_endpoint", self.token_endpoint.as_deref())
+        self.endpoint("token_endpoint", &self.token_endpoint)
     }
 
     /// Where it tells who somebody is.
     pub fn userinfo_endpoint(&self) -> anyhow::Result<&str> {
-        self.endpoint("userinfo_endpoint", self.userinfo_endpoint.as_deref())
+        self.endpoint("userinfo_endpoint", &self.userinfo_endpoint)
     }
 
-    fn endpoint<'a>(&self, name: &str, endpoint: Option<&'a str>) -> anyhow::Result<&'a str> {
-        endpoint.with_context(|| format!("{} names no {name}", self.issuer))
+    fn endpoint<'a>(&self, name: &str, endpoint: &'a str) -> anyhow::Result<&'a str> {
+        ensure!(!endpoint.is_empty(), "{} names no {name}", self.issuer);
+        Ok(endpoint)
     }
 }
 
@@ -201,6 +204,8 @@ mod tests {
             "https://issuer.example/authorize"
         );
         assert!(document.token_endpoint().is_err());
+        assert!(document.userinfo_endpoint().is_err());
+        let document = with(&json!({"userinfo_endpoint": ""})).unwrap();
         assert!(document.userinfo_endpoint().is_err());
     }
 }

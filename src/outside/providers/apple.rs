@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::profile::full_name;
+use super::visit::decode;
 use super::{ClientAuth, Facts, Profile, Visit};
 use crate::outside::oidc::issuers;
 
@@ -31,7 +32,7 @@ struct Name {
 pub async fn profile(visit: &Visit<'_>) -> anyhow::Result<Profile> {
     let mut profile = visit.id_token(issuers::APPLE).await?.unwrap_or_default();
     if !visit.user.is_empty() {
-        let user: User = serde_json::from_str(visit.user)?;
+        let user: User = decode(serde_json::from_str(visit.user)?)?;
         let name = full_name(&user.name.first_name, &user.name.last_name);
         profile.claims = profile.claims.named(name);
     }

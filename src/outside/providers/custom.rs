@@ -117,59 +117,70 @@ impl Provider {
     }
 }
 
+/// The answer of a userinfo endpoint (OpenID Connect Core 1.0, section 5.3).
+struct Userinfo {
+    claims: Claims,
+    /// To the letter.
+    said: Map<String, Value>,
+}
+
+impl Userinfo {
+    async fn ask(visit: &Visit<'_>, url: &str) -> anyhow::Result<Self> {
+        let said: Map<String, Value> = visit.raw(url).await?;
+        let claims = serde_json::from_value(Value::Object(said.clone())).context("userinfo")?;
+        Ok(Self { claims, said })
+    }
+}
+
 impl Custom {
-    /// Who signed in: by the ID token, where there is one, else by userinfo. An issuer that keeps to OpenID Connect Core
-    /// 1.0, section 5.4, tells the address by userinfo alone: where that is needed it is asked as well, which GoTrue does
-    /// not.
+    /// Who signed in: by the ID token, where there is one, else by userinfo.
     pub(super) async fn profile(&self, visit: &Visit<'_>) -> anyhow::Result<Profile> {
         let id_token = visit.tokens.id_token().filter(|token| !token.is_empty());
-        let Some((issuer, id_token)) = self.issuer.as_ref().zip(id_token) else {
-            return self.profile_of_userinfo(visit).await;
-        };
-        let profile = self
-            .profile_of_token(visit.client_id(), issuer, id_token)
-            .await?;
-        if !profile.emails.is_empty() || self.email_optional || self.userinfo_url.is_none() {
-            return Ok(profile);
+        if let Some((issuer, id_token)) = self.issuer.as_ref().zip(id_token) {
+            return self.profile_of_token(visit, issuer, id_token).await;
         }
-        let more = self.profile_of_userinfo(visit).await?;
-        // Section 5.3.2: whose userinfo it is has to be compared.
-        let (known, told) = (&profile.claims.sub, &more.claims.sub);
-        ensure!(known == told, "userinfo speaks of somebody else");
-        let mut claims = profile.claims.into_identity_data();
-        claims.extend(more.claims.into_identity_data());
-        Ok(Profile {
-            emails: more.emails,
-            claims: serde_json::from_value(Value::Object(claims))?,
-        })
-    }
-
-    async fn profile_of_userinfo(&self, visit: &Visit<'_>) -> anyhow::Result<Profile> {
         let Some(url) = &self.userinfo_url else {
             bail!("no ID token or userinfo endpoint available");
         };
-        let said: Map<String, Value> = visit.raw(url).await?;
-        let claims = serde_json::from_value(Value::Object(said.clone())).context("userinfo")?;
-        let claims = self.adapt(claims, &said);
+        let userinfo = Userinfo::ask(visit, url).await?;
+        let claims = self.adapt(userinfo.claims, &userinfo.said);
         let verified = claims.email_verified;
         Ok(Profile::of(claims, verified))
     }
 
+    /// An issuer that keeps to OpenID Connect Core 1.0, section 5.4, tells the address by userinfo alone: where that is
+    /// needed it is asked as well, which GoTrue does not. What the ID token says counts for more.
     async fn profile_of_token(
         &self,
-        client_id: &str,
+        visit: &Visit<'_>,
         issuer: &Issuer,
         id_token: &str,
     ) -> anyhow::Result<Profile> {
         let token = issuer.verify(id_token).await.context("the ID token")?;
         let further = self.acceptable_client_ids.iter().map(String::as_str);
         ensure!(
-            token.is_for(further.chain([client_id])),
+            token.is_for(further.chain([visit.client_id()])),
             "the ID token is for {:?}",
             token.audience()
         );
-        let profile = token.profile()?;
-        let said: Map<String, Value> = token.claims()?;
+        let mut profile = token.profile()?;
+        let mut said: Map<String, Value> = token.claims()?;
+        if profile.emails.is_empty()
+            && !self.email_optional
+            && let Some(url) = &self.userinfo_url
+        {
+            let userinfo = Userinfo::ask(visit, url).await?;
+            // Section 5.3.2: whose userinfo it is has to be compared.
+            let is_same = userinfo.claims.sub == token.subject();
+            ensure!(is_same, "userinfo speaks of somebody else");
+            let mapped = self.adapt(userinfo.claims.clone(), &userinfo.said);
+            let verified = mapped.email_verified;
+            profile.emails = Profile::of(mapped, verified).emails;
+            profile.claims = profile.claims.or(userinfo.claims)?;
+            for (name, value) in userinfo.said {
+                said.entry(name).or_insert(value);
+            }
+        }
         Ok(Profile {
             claims: self.adapt(profile.claims, &said),
             emails: profile.emails,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
+use crate::json;
 
 /// Who signed in at a provider.
 #[derive(Debug, Clone, Default)]
@@ -157,6 +158,18 @@ impl Claims {
         self
     }
 
+    /// These, and of the others what these do not say.
+    pub(super) fn or(self, others: Self) -> serde_json::Result<Self> {
+        let phone_verified = self.phone_verified || others.phone_verified;
+        let mut all = others.into_identity_data();
+        all.extend(self.into_identity_data());
+        let all: Self = serde_json::from_value(Value::Object(all))?;
+        Ok(Self {
+            phone_verified,
+            ..all
+        })
+    }
+
     /// As they are stored.
     #[must_use]
     pub fn into_identity_data(self) -> Map<String, Value> {
@@ -212,10 +225,7 @@ pub struct Moment(Option<Timestamp>);
 
 impl Serialize for Moment {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self
-            .0
-            .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
-        text.serialize(serializer)
+        self.0.map(json::Time).serialize(serializer)
     }
 }
 
@@ -330,7 +340,7 @@ mod tests {
         let stored = read(told).unwrap();
         assert_eq!(
             (&stored["aud"], &stored["updated_at"]),
-            (&json!(["us", "them"]), &json!("2023-11-14T22:13:20.500Z"))
+            (&json!(["us", "them"]), &json!("2023-11-14T22:13:20.5Z"))
         );
     }
 

@@ -131,7 +131,7 @@ pub(super) async fn get(
 }
 
 /// Reads JSON as Go does: null leaves a field empty.
-fn decode<T: DeserializeOwned + Default>(mut value: Value) -> serde_json::Result<T> {
+pub(super) fn decode<T: DeserializeOwned + Default>(mut value: Value) -> serde_json::Result<T> {
     fn drop_nulls(value: &mut Value) {
         match value {
             Value::Object(members) => {

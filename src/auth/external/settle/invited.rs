@@ -45,6 +45,7 @@ pub(super) async fn accept(act: &Act<'_>, token: &str) -> Result<Account> {
     }
     check_unowned(&owners, &user)?;
     let mut account = Account::with_new_identity(user, person, now);
+    account.user.merge_user_metadata(person.identity_data());
     account.note(act, Action::InviteAccepted, provider_trait(person.provider));
     account.forget_the_unconfirmed(true);
     account.confirm(now);
