@@ -6,6 +6,7 @@ use std::io;
 use chrono::{Datelike, Timelike};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::ser::Formatter;
+use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, UNEXPECTED_FAILURE, failed};
@@ -19,6 +20,26 @@ pub fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
         .serialize(&mut serializer)
         .map_err(|error| failed(UNEXPECTED_FAILURE, error))?;
     Ok(text)
+}
+
+/// The members of a JSON object.
+#[must_use]
+pub fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// GoTrue's merge of metadata: each given key replaces, null removes.
+pub fn merge(target: &mut Map<String, Value>, updates: Map<String, Value>) {
+    for (key, value) in updates {
+        if value.is_null() {
+            target.remove(&key);
+        } else {
+            target.insert(key, value);
+        }
+    }
 }
 
 /// A moment in an answer: RFC 3339 in UTC, the fraction without trailing zeros.

@@ -2,7 +2,6 @@
 
 pub mod captcha;
 mod client;
-pub mod discovery;
 pub mod email_validation;
 pub mod guard;
 pub mod hooks;

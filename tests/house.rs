@@ -1,6 +1,6 @@
 //! The rules of the house as tests: they read the sources, and say what to do instead.
 //!
-//! The rules stand in README.md; an exception is named here, with its reason, or it is none.
+//! The rules stand in README.md, under its map; an exception is named here, with its reason, or it is none.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -258,7 +258,7 @@ pub async fn notify(
     }
     let now = app.clock.now();
     let mut variables = variables(app, user, user.email());
-    variables.extend(crate::models::identity::object(more));
+    variables.extend(crate::json::object(more));
     let mail = check_recipient(app, recipient)
         .and_then(|()| allow_mail(app, now))
         .and_then(|()| stationery.template.render(&variables));
@@ -322,7 +322,7 @@ impl Stationery {
 
 /// The variables that every mail has.
 fn variables(app: &App, user: &User, email: &str) -> Map<String, Value> {
-    crate::models::identity::object(json!({
+    crate::json::object(json!({
         "SiteURL": app.config.site_url,
         "Email": email,
         "Data": user.user_metadata,

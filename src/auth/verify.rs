@@ -221,8 +221,7 @@ async fn confirm_signup(app: &App, tx: &mut Conn, mut user: User, now: Timestamp
         .iter_mut()
         .filter(|identity| email.is_some() && identity.email == email)
     {
-        let verified =
-            crate::models::identity::object(serde_json::json!({ "email_verified": true }));
+        let verified = crate::json::object(serde_json::json!({ "email_verified": true }));
         identity
             .merge(tx, verified)
             .await
@@ -319,9 +318,7 @@ pub(super) async fn apply_email_change(
     {
         Some(identity) => {
             let claims = serde_json::json!({ "email": new_email, "email_verified": true });
-            identity
-                .merge(tx, crate::models::identity::object(claims))
-                .await?;
+            identity.merge(tx, crate::json::object(claims)).await?;
         }
         None => {
             let identity = Identity::of_email(user.id, &new_email, true, now);

@@ -32,7 +32,7 @@ settings! {
         email_validation_service_url: Option<Url> = "",
         /// Headers for that service: a JSON object of arrays.
         email_validation_service_headers: Json<BTreeMap<String, Vec<String>>> = "",
-        /// Mail servers whose addresses are refused: a JSON array.
+        /// Mail servers whose addresses would be refused: a JSON array. Not looked up in this version.
         email_validation_blocked_mx: Json<Vec<String>> = "",
         /// Longest template, in bytes; longer ones are cut.
         template_max_size: usize = "1000000",
@@ -198,6 +198,10 @@ impl Mailer {
             "GOTRUE_MAILER_EMAIL_VALIDATION_BLOCKED_MX",
             report,
         );
+        if !self.email_validation_blocked_mx.is_empty() {
+            let what = "mail servers are not looked up in this version: nobody is refused by it";
+            report.warn("GOTRUE_MAILER_EMAIL_VALIDATION_BLOCKED_MX", what);
+        }
     }
 
     /// The subject that the operator wants for this kind of mail.

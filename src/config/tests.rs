@@ -168,7 +168,7 @@ fn defaults_are_those_of_gotrue() {
     assert_eq!(warnings(&[]), "");
 }
 
-/// What GoTrue makes of values that it does not like (§10.4 of the inventory).
+/// What GoTrue makes of values that it does not like.
 #[test]
 fn values_are_made_effective() {
     let config = config(&[

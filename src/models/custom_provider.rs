@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -102,10 +102,57 @@ pub struct CustomProvider {
 }
 
 impl CustomProvider {
+    /// What every identifier begins with.
+    pub const PREFIX: &str = "custom:";
+
+    /// Whether there may be one of this identifier. (Postgres takes no NUL.)
+    #[must_use]
+    pub fn may_be_called(identifier: &str) -> bool {
+        identifier.starts_with(Self::PREFIX) && !identifier.contains('\0')
+    }
+
+    /// One that says nothing yet.
+    #[must_use]
+    pub fn new(kind: ProviderType, identifier: &str, now: Timestamp) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            provider_type: kind.as_str().to_owned(),
+            identifier: identifier.to_owned(),
+            name: String::new(),
+            client_id: String::new(),
+            client_secret: String::new(),
+            acceptable_client_ids: Vec::new(),
+            scopes: Vec::new(),
+            pkce_enabled: true,
+            attribute_mapping: Value::Object(Map::new()),
+            custom_claims_allowlist: Vec::new(),
+            authorization_params: Value::Object(Map::new()),
+            enabled: true,
+            email_optional: false,
+            issuer: None,
+            discovery_url: None,
+            skip_nonce_check: false,
+            cached_discovery: None,
+            discovery_cached_at: None,
+            authorization_url: None,
+            token_url: None,
+            userinfo_url: None,
+            jwks_uri: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// How it is asked who somebody is.
+    #[must_use]
+    pub fn kind(&self) -> ProviderType {
+        ProviderType::parse(&self.provider_type).unwrap_or(ProviderType::Oauth2)
+    }
+
     /// Does it speak OpenID Connect?
     #[must_use]
     pub fn is_oidc(&self) -> bool {
-        self.provider_type == ProviderType::Oidc.as_str()
+        self.kind() == ProviderType::Oidc
     }
 
     /// Where the issuer describes itself; none for plain OAuth.

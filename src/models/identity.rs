@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::clock::{self, Timestamp};
 use crate::db::{Conn, statement};
+use crate::json::{merge, object};
 
 /// The provider of e-mail identities.
 pub const EMAIL: &str = "email";
@@ -187,23 +188,4 @@ fn lower_email(claims: &Map<String, Value>) -> Option<String> {
         .get("email")
         .and_then(Value::as_str)
         .map(str::to_lowercase)
-}
-
-/// The members of a JSON object.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-/// GoTrue's merge of metadata: each given key replaces, null removes.
-pub(crate) fn merge(target: &mut Map<String, Value>, updates: Map<String, Value>) {
-    for (key, value) in updates {
-        if value.is_null() {
-            target.remove(&key);
-        } else {
-            target.insert(key, value);
-        }
-    }
 }

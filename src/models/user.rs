@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::factor::Factor;
-use super::identity::{EMAIL, Identity, PHONE, merge};
+use super::identity::{EMAIL, Identity, PHONE};
 use crate::clock::Timestamp;
 use crate::crypto::secrets::obfuscate;
+use crate::json::merge;
 
 mod columns;
 mod find;

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::outside::Http;
 
 mod discovery;
+pub mod document;
 mod id_token;
 pub mod issuers;
 mod jwks;

@@ -1,4 +1,4 @@
-//! `grant_type=id_token`: every issuer that GoTrue knows, and what must not sign in (§9.6 of the inventory).
+//! `grant_type=id_token`: every issuer that GoTrue knows, and what must not sign in (its `token_oidc.go`).
 
 use serde_json::{Value, json};
 use truegate::clock::{Clock as _, Timestamp};

@@ -1,5 +1,5 @@
-//! The plain OAuth providers, there and back. A stand-in answers in each provider's shape (`providers/<name>.json`; the
-//! row is that of the catalogue in GoTrue's inventory). What it was asked, where the browser went and which rows there
+//! The plain OAuth providers, there and back. A stand-in answers in each provider's shape (`providers/<name>.json`; its
+//! `row` says in one line what GoTrue's file of the provider does). What it was asked, where the browser went and which rows there
 //! are in the end is what GoTrue v2.196 made of the same shapes: these files were filled in by running it.
 
 use std::collections::BTreeSet;

@@ -6,19 +6,13 @@ pub use params::Params;
 
 use diesel_async::AsyncConnection;
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::invalid;
-use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Code, Context as _, Error, Result, bad_request, not_found};
 use crate::models::custom_provider::{CustomProvider, ProviderType};
-use crate::outside::discovery::{self, Document};
-
-/// What every identifier begins with.
-pub const PREFIX: &str = "custom:";
+use crate::outside::oidc::document::{self, Document};
 
 const UNREADABLE: &str = "Error retrieving custom OAuth provider";
 
@@ -55,7 +49,7 @@ pub async fn create(app: &App, mut params: Params) -> Result<CustomProvider> {
     params.check_urls(app.http.guard(), kind).await?;
 
     let now = app.clock.now();
-    let mut provider = blank(kind, &params.identifier, now);
+    let mut provider = CustomProvider::new(kind, &params.identifier, now);
     params.scopes.get_or_insert_default();
     params.apply(&mut provider);
     params::check_limits(&provider)?;
@@ -90,12 +84,7 @@ pub async fn create(app: &App, mut params: Params) -> Result<CustomProvider> {
 pub async fn update(app: &App, identifier: &str, params: Params) -> Result<CustomProvider> {
     params.check_values()?;
     let mut provider = find(app, identifier).await?;
-    let kind = if provider.is_oidc() {
-        ProviderType::Oidc
-    } else {
-        ProviderType::Oauth2
-    };
-    params.check_urls(app.http.guard(), kind).await?;
+    params.check_urls(app.http.guard(), provider.kind()).await?;
     params.apply(&mut provider);
     params::check_limits(&provider)?;
     let moved = provider.is_oidc() && params.moves_issuer();
@@ -140,13 +129,12 @@ pub async fn delete(app: &App, identifier: &str) -> Result<()> {
 
 /// Refuses what names no custom provider.
 pub fn check_prefix(identifier: &str) -> Result<()> {
-    if !identifier.starts_with(PREFIX) {
+    if !identifier.starts_with(CustomProvider::PREFIX) {
         return Err(invalid(format!(
             "identifier must start with 'custom:' prefix, e.g. 'custom:{identifier}'"
         )));
     }
-    // Postgres takes no NUL, and no such row can be there.
-    if identifier.contains('\0') {
+    if !CustomProvider::may_be_called(identifier) {
         return Err(unknown());
     }
     Ok(())
@@ -172,7 +160,7 @@ async fn discover(app: &App, provider: &mut CustomProvider) -> Result<()> {
     let (Some(url), Some(issuer)) = (provider.discovery_url(), provider.issuer.as_deref()) else {
         return Ok(());
     };
-    let document: Document = discovery::fetch(&app.http, &url, issuer)
+    let document: Document = document::fetch(&app.http, &url, issuer)
         .await
         .map_err(|failure| invalid(format!("OIDC discovery from {url:?} failed: {failure}")))?;
     let missing = document.missing();
@@ -185,36 +173,6 @@ async fn discover(app: &App, provider: &mut CustomProvider) -> Result<()> {
     provider.cached_discovery = Some(serde_json::to_value(document).map_err(anyhow::Error::from)?);
     provider.discovery_cached_at = Some(app.clock.now());
     Ok(())
-}
-
-fn blank(kind: ProviderType, identifier: &str, now: Timestamp) -> CustomProvider {
-    CustomProvider {
-        id: Uuid::new_v4(),
-        provider_type: kind.as_str().to_owned(),
-        identifier: identifier.to_owned(),
-        name: String::new(),
-        client_id: String::new(),
-        client_secret: String::new(),
-        acceptable_client_ids: Vec::new(),
-        scopes: Vec::new(),
-        pkce_enabled: true,
-        attribute_mapping: Value::Object(Map::new()),
-        custom_claims_allowlist: Vec::new(),
-        authorization_params: Value::Object(Map::new()),
-        enabled: true,
-        email_optional: false,
-        issuer: None,
-        discovery_url: None,
-        skip_nonce_check: false,
-        cached_discovery: None,
-        discovery_cached_at: None,
-        authorization_url: None,
-        token_url: None,
-        userinfo_url: None,
-        jwks_uri: None,
-        created_at: now,
-        updated_at: now,
-    }
 }
 
 fn unknown() -> Error {

@@ -3,22 +3,22 @@
 use secrecy::SecretString;
 
 use crate::app::App;
-use crate::auth::admin::custom_providers::PREFIX;
 use crate::error::{Context as _, Result};
+use crate::json::object;
 use crate::models::custom_provider::CustomProvider;
-use crate::models::identity::object;
 use crate::outside::Http;
 use crate::outside::oidc::Issuer;
+use crate::outside::oidc::document::Failure;
 use crate::outside::providers::{Description, Endpoints, Provider, Unsupported};
 
 /// Whether this is the name of a custom provider.
 pub(in crate::auth) fn is_custom(name: &str) -> bool {
-    name.starts_with(PREFIX)
+    name.starts_with(CustomProvider::PREFIX)
 }
 
-/// Whether there may be a row of this name that counts. (Postgres takes no NUL.)
+/// Whether there may be a row of this name that counts.
 pub(super) fn may_be_there(app: &App, name: &str) -> bool {
-    is_custom(name) && app.config.custom_oauth.enabled && !name.contains('\0')
+    app.config.custom_oauth.enabled && CustomProvider::may_be_called(name)
 }
 
 /// The provider of this identifier.
@@ -89,8 +89,7 @@ pub(in crate::auth) async fn find_row(
     app: &App,
     identifier: &str,
 ) -> Result<Option<CustomProvider>> {
-    // Postgres takes no NUL, and no such row can be there.
-    if identifier.contains('\0') {
+    if !CustomProvider::may_be_called(identifier) {
         return Ok(None);
     }
     let conn = app.db.get().await?;
@@ -104,17 +103,15 @@ async fn issuer(app: &App, http: &Http, row: &CustomProvider) -> Result<Issuer, 
     let (Some(url), Some(issuer)) = (row.discovery_url(), &row.issuer) else {
         return Err(format!("OIDC provider {} missing issuer", row.identifier));
     };
-    let failed = |why: &str| format!("oidc: discovery request to {url} failed: {why}");
-    let place = url.parse().map_err(|_| failed("400: Invalid URL format"))?;
-    if let Err(refused) = app.http.guard().check_literal(&place) {
-        return Err(failed(&format!("400: {refused}")));
-    }
-    let asked = app
-        .oidc
-        .issuer_at(http, issuer, &url, app.clock.now())
-        .await;
-    // Why is for the operator, and stands in the log: to others it would tell which ports are open where.
-    asked.map_err(|_| failed("500: Failed to fetch URL"))
+    let place = url.parse().map_err(|_| Failure::no_url(&url).to_string())?;
+    let asked = async {
+        app.http.guard().check_literal(&place)?;
+        let now = app.clock.now();
+        app.oidc.issuer_at(http, issuer, &url, now).await
+    };
+    asked
+        .await
+        .map_err(|error| Failure::unreachable(&url, &error).to_string())
 }
 
 fn describe(

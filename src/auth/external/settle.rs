@@ -17,9 +17,9 @@ use crate::clock::Timestamp;
 use crate::config::{DEFAULT_LINKING_DOMAIN, LinkingDomains, MailKind};
 use crate::db::{Conn, transaction};
 use crate::error::{Code, Context, Error, Result, failed, forbidden, unprocessable};
+use crate::json::object;
 use crate::models::audit_log_entry::Action;
 use crate::models::flow_state::Detour;
-use crate::models::identity::object;
 use crate::models::user::User;
 use crate::outside::providers::Tokens;
 

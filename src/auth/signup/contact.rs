@@ -9,7 +9,8 @@ use crate::auth::messaging::{self, Message, Sent};
 use crate::auth::{Client, address, grant, invalid};
 use crate::clock::Timestamp;
 use crate::error::{Code, Context, Result, bad_request};
-use crate::models::identity::{EMAIL, Identity, PHONE, object};
+use crate::json::object;
+use crate::models::identity::{EMAIL, Identity, PHONE};
 use crate::models::user::User;
 
 /// The address that an account begins with.

@@ -80,9 +80,7 @@ pub(in crate::auth) async fn apply_phone_change(
     {
         Some(identity) => {
             let claims = serde_json::json!({ "phone": phone, "phone_verified": true });
-            identity
-                .merge(tx, crate::models::identity::object(claims))
-                .await?;
+            identity.merge(tx, crate::json::object(claims)).await?;
         }
         None => {
             let identity = Identity::of_phone(user.id, phone, true, now);

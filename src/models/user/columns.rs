@@ -6,7 +6,7 @@ use diesel::sql_types::{Json, Jsonb, Nullable};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::models::identity::object;
+use crate::json::object;
 
 /// A `jsonb` column that holds an object; anything else reads as empty.
 #[derive(FromSqlRow)]

@@ -84,7 +84,7 @@ async fn what_has_to_be_said() {
 
 /// Attack 32, and who else is one of us.
 #[tokio::test]
-async fn attack_32_audiences() {
+async fn attack_032_audiences() {
     let setting = Setting::with(|config| {
         config.external.ios_bundle_id = Some("com.example.app".to_owned());
     })

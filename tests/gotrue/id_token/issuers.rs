@@ -121,7 +121,7 @@ async fn nobody_is_asked_whom_the_operator_has_not_named() {
 
 /// Attack 30: another issuer's token for the victim, with our id as its audience.
 #[tokio::test]
-async fn attack_30_tokens_of_others() {
+async fn attack_030_tokens_of_others() {
     let tenant = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad";
     let setting = Setting::with(|config| {
         config.external.providers.get_mut("azure").unwrap().url = tenant.to_owned();

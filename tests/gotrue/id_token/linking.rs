@@ -48,7 +48,7 @@ async fn a_new_account_that_is_confirmed_at_once_shows_its_address_as_verified()
 
 /// Attack 34, where the operator asks for it.
 #[tokio::test]
-async fn attack_34_an_identity_is_added_soon_after_signing_in() {
+async fn attack_034_an_identity_is_added_soon_after_signing_in() {
     let setting = Setting::with(|config| {
         config.truegate.linking_session_age = Some(Duration::from_mins(10));
     })

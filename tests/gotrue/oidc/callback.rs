@@ -277,7 +277,7 @@ async fn attack_031_an_address_of_any_tenants_directory_opens_no_account_where_s
     }
 }
 
-/// The first list of the inventory, line 36, where GoTrue believes whatever issuer can be asked.
+/// GoTrue believes whatever issuer can be asked.
 #[tokio::test]
 async fn azure_is_nobody_else() {
     let evil = "https://evil.example.com";

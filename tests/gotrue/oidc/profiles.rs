@@ -1,4 +1,4 @@
-//! What ID tokens say of a person: each issuer in its own way (§9.1, §9.6 of the inventory).
+//! What ID tokens say of a person: each issuer in its own way (GoTrue's `provider/oidc.go`).
 
 use serde_json::{Value, json};
 use truegate::outside::providers::Profile;
@@ -113,7 +113,7 @@ async fn each_issuer_says_it_in_its_own_way() {
 
 /// Attack 35: only a true `true` verifies an address, or what an issuer is known to write instead.
 #[tokio::test]
-async fn attack_35_what_verifies_an_address() {
+async fn attack_035_what_verifies_an_address() {
     let verifier = Verifier::with_key(Key::es256("first")).await;
     let generic = "https://issuer.example.com/other";
     let yes = json!(true);
@@ -197,7 +197,7 @@ async fn attack_35_what_verifies_an_address() {
     }
 }
 
-/// The first list of the inventory, line 40.
+/// As GoTrue, whose decoder stops there.
 #[tokio::test]
 async fn claims_of_a_wrong_type_are_no_profile() {
     let verifier = Verifier::new().await;

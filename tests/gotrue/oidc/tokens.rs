@@ -69,7 +69,7 @@ async fn claims_of_a_wrong_type_spoil_the_token() {
 
 /// Attack 30: another issuer's token, and one that only says it is of ours.
 #[tokio::test]
-async fn attack_30_another_issuer() {
+async fn attack_030_another_issuer() {
     let verifier = Verifier::new().await;
     let evil = Key::es256("first");
     verifier.issuers.add("https://evil.example.com", &evil);
@@ -128,7 +128,7 @@ async fn attack_30_another_issuer() {
 
 /// Attack 32: a token for others is not for us, and one for others as well has to be made for us.
 #[tokio::test]
-async fn attack_32_audiences() {
+async fn attack_032_audiences() {
     let verifier = Verifier::new().await;
     let ours = ["app", "", "second"];
     for (change, is_ours) in [
@@ -179,7 +179,7 @@ async fn an_access_token_belongs_to_its_id_token() {
 
 /// Attack 87: what a header can do to a signature.
 #[tokio::test]
-async fn attack_87_headers() {
+async fn attack_087_headers() {
     let verifier = Verifier::with_key(Key::rsa()).await;
     let (key, claims, now) = (&verifier.key, verifier.claims(), verifier.now);
     verifier.verify(&key.sign(&claims, now)).await.unwrap();
@@ -230,7 +230,7 @@ async fn attack_87_headers() {
 
 /// Attack 87: an algorithm that the issuer does not sign with.
 #[tokio::test]
-async fn attack_87_algorithms() {
+async fn attack_087_algorithms() {
     let verifier = Verifier::with_key(Key::rsa()).await;
     let (claims, now) = (verifier.claims(), verifier.now);
     let public = |key: &Value| json!({"kty": "RSA", "n": key["n"], "e": key["e"]}).to_string();
@@ -276,7 +276,7 @@ async fn attack_87_algorithms() {
 
 /// Attack 87: other spellings of a good token, and signatures that are none.
 #[tokio::test]
-async fn attack_87_spellings_and_signatures() {
+async fn attack_087_spellings_and_signatures() {
     let verifier = Verifier::new().await;
     let token = verifier.token();
     let parts: Vec<&str> = token.split('.').collect();

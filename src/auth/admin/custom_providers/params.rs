@@ -3,7 +3,6 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::PREFIX;
 use crate::auth::external::RESERVED;
 use crate::auth::invalid;
 use crate::error::Result;
@@ -220,10 +219,10 @@ fn set<T: Clone>(field: &mut T, said: Option<&T>) {
 /// What the table's CHECKs say. GoTrue leaves it to them, and answers 500 with the failing row: with the secret in it.
 pub(super) fn check_limits(provider: &CustomProvider) -> Result<()> {
     if !is_identifier(&provider.identifier) {
-        return Err(invalid(format!(
-            "identifier must have at most 50 characters: '{PREFIX}' and then lower-case letters, digits, '-' and ':', of \
-             which the last is a letter or digit"
-        )));
+        return Err(invalid(
+            "identifier must have at most 50 characters: 'custom:' and then lower-case letters, digits, '-' and ':', of \
+             which the last is a letter or digit",
+        ));
     }
     for (field, value, most) in [
         ("name", &provider.name, 100),

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Config;
-use crate::models::identity::{Identity, object};
+use crate::json::object;
+use crate::models::identity::Identity;
 
 const AUD: &str = "authenticated";
 

@@ -1,4 +1,4 @@
-//! What an issuer says of itself (OpenID Connect Discovery 1.0), as it is kept with a custom provider.
+//! The part of an issuer's document that GoTrue keeps with a custom provider, and what it says where there is none.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use reqwest::{Method, Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::guard::Refused;
-use super::{Http, read};
+use crate::outside::guard::Refused;
+use crate::outside::{Http, read};
 
 /// The part of an issuer's document that GoTrue keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,17 +45,36 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl Failure {
+    /// There is no such URL.
+    #[must_use]
+    pub fn no_url(url: &str) -> Self {
+        Self::of_request(url, "400: Invalid URL format")
+    }
+
+    /// Nobody could be asked there. A refusal of the guard is told word for word; of the network only that it failed:
+    /// which ports are open is not told.
+    #[must_use]
+    pub fn unreachable(url: &str, error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<Refused>() {
+            Some(refused) => Self::of_request(url, &format!("400: {refused}")),
+            None => Self::of_request(url, "500: Failed to fetch URL"),
+        }
+    }
+
+    fn of_request(url: &str, why: &str) -> Self {
+        Self(format!("oidc: discovery request to {url} failed: {why}"))
+    }
+}
+
 /// Asks for the document of this issuer at `url`, which is a stranger's: it leads to the public internet only.
 pub async fn fetch(http: &Http, url: &str, issuer: &str) -> Result<Document, Failure> {
-    let failed = |why: String| Failure(format!("oidc: discovery request to {url} failed: {why}"));
-    let place = url
-        .parse()
-        .map_err(|_| failed("400: Invalid URL format".to_owned()))?;
+    let place = url.parse().map_err(|_| Failure::no_url(url))?;
     let response = http
         .guarded([])
         .send(Request::new(Method::GET, place))
         .await
-        .map_err(|error| failed(in_words(&error)))?;
+        .map_err(|error| Failure::unreachable(url, &error))?;
     let status = response.status();
     if status != StatusCode::OK {
         return Err(Failure(format!(
@@ -86,14 +105,6 @@ fn decode(body: &[u8]) -> Option<Document> {
     let mut members: Map<String, Value> = serde_json::from_slice(body).ok()?;
     members.retain(|_, value| !value.is_null());
     serde_json::from_value(Value::Object(members)).ok()
-}
-
-/// A refusal of the guard word for word; of the network only that it failed: which ports are open is not told.
-fn in_words(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Refused>() {
-        Some(refused) => format!("400: {refused}"),
-        None => "500: Failed to fetch URL".to_owned(),
-    }
 }
 
 impl Document {
