@@ -13,6 +13,7 @@ use crate::config::MailKind;
 use crate::crypto::otp;
 use crate::db::Conn;
 use crate::error::{Code, Context, Error, Result, bad_request, too_many_requests};
+use crate::json::object;
 use crate::models::one_time_token::{OneTimeToken, TokenType};
 use crate::models::outbox::Outbox;
 use crate::models::user::User;
@@ -258,7 +259,7 @@ pub async fn notify(
     }
     let now = app.clock.now();
     let mut variables = variables(app, user, user.email());
-    variables.extend(crate::json::object(more));
+    variables.extend(object(more));
     let mail = check_recipient(app, recipient)
         .and_then(|()| allow_mail(app, now))
         .and_then(|()| stationery.template.render(&variables));
@@ -322,7 +323,7 @@ impl Stationery {
 
 /// The variables that every mail has.
 fn variables(app: &App, user: &User, email: &str) -> Map<String, Value> {
-    crate::json::object(json!({
+    object(json!({
         "SiteURL": app.config.site_url,
         "Email": email,
         "Data": user.user_metadata,

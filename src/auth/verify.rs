@@ -1,6 +1,7 @@
 //! Proving to own an address: with the link of a mail, or with the code in a mail or text message.
 
 use diesel_async::AsyncConnection;
+use serde_json::{Value, json};
 
 use super::grant::{Grant, SignIn, issue, provider_trait};
 use super::mailing::{self, Notice};
@@ -11,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::MailKind;
 use crate::db::Conn;
 use crate::error::{Code, Context, Error, OnConstraint, Result, bad_request};
+use crate::json::object;
 use crate::models::amr_claim::Method;
 use crate::models::audit_log_entry::{Action, Actor};
 use crate::models::flow_state::FlowState;
@@ -221,7 +223,7 @@ async fn confirm_signup(app: &App, tx: &mut Conn, mut user: User, now: Timestamp
         .iter_mut()
         .filter(|identity| email.is_some() && identity.email == email)
     {
-        let verified = crate::json::object(serde_json::json!({ "email_verified": true }));
+        let verified = object(json!({ "email_verified": true }));
         identity
             .merge(tx, verified)
             .await
@@ -298,6 +300,24 @@ async fn change_email(
     store(tx, user, &before, now).await.map(Some)
 }
 
+/// Merges claims into the user's own identity of this kind, or gives the user `new`.
+async fn write_own_identity(
+    tx: &mut Conn,
+    user: &mut User,
+    claims: Value,
+    new: Identity,
+) -> Result<()> {
+    let mut identities = user.identities.iter_mut();
+    match identities.find(|own| own.is(&new.provider, &new.provider_id)) {
+        Some(own) => own.merge(tx, object(claims)).await?,
+        None => {
+            new.insert(tx).await.public("Error creating identity")?;
+            user.identities.push(new);
+        }
+    }
+    Ok(())
+}
+
 /// Makes the address that a user waits for the user's own.
 pub(super) async fn apply_email_change(
     app: &App,
@@ -310,25 +330,9 @@ pub(super) async fn apply_email_change(
     app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
         .await?;
     let new_email = std::mem::take(&mut user.email_change);
-    let id = user.id.to_string();
-    match user
-        .identities
-        .iter_mut()
-        .find(|identity| identity.provider == EMAIL && identity.provider_id == id)
-    {
-        Some(identity) => {
-            let claims = serde_json::json!({ "email": new_email, "email_verified": true });
-            identity.merge(tx, crate::json::object(claims)).await?;
-        }
-        None => {
-            let identity = Identity::of_email(user.id, &new_email, true, now);
-            identity
-                .insert(tx)
-                .await
-                .public("Error creating identity")?;
-            user.identities.push(identity);
-        }
-    }
+    let claims = json!({ "email": new_email, "email_verified": true });
+    let new = Identity::of_email(user.id, &new_email, true, now);
+    write_own_identity(tx, &mut user, claims, new).await?;
     user.is_anonymous = false;
     user.email = Some(new_email);
     user.email_change_token_current.clear();
@@ -342,7 +346,7 @@ pub(super) async fn apply_email_change(
         .await
         .on_constraint("users_email_partial_key", super::email_exists)?;
     if !before.email().is_empty() && before.email() != user.email() {
-        let more = serde_json::json!({ "Email": user.email(), "OldEmail": before.email() });
+        let more = json!({ "Email": user.email(), "OldEmail": before.email() });
         mailing::notify(app, tx, changed, &user, before.email(), more).await?;
     }
     Ok(user)

@@ -82,6 +82,12 @@ impl Identity {
         json!({ "identity_id": self.id, "provider": self.provider, "provider_id": self.provider_id })
     }
 
+    /// Is it this one of this provider's?
+    #[must_use]
+    pub fn is(&self, provider: &str, provider_id: &str) -> bool {
+        self.provider == provider && self.provider_id == provider_id
+    }
+
     /// Did the provider vouch for the e-mail? A missing key counts as no.
     #[must_use]
     pub fn is_email_verified(&self) -> bool {

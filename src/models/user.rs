@@ -247,7 +247,7 @@ impl User {
         let id = self.id.to_string();
         self.identities
             .iter()
-            .find(|identity| identity.provider == provider && identity.provider_id == id)
+            .find(|identity| identity.is(provider, &id))
     }
 
     /// The contact providers of a new account, e-mail first.

@@ -243,9 +243,8 @@ async fn another_migration_is_not_waited_for_without_end() {
         )
         .await
     });
-    // Of this database: other tests wait as well.
-    let waiting = "select pid from pg_locks where not granted \
-        and pid in (select pid from pg_stat_activity where datname = current_database())";
+    // For the reader: in other databases others wait as well.
+    let waiting = "select pid from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid))";
     while column(&reader, waiting).await.is_empty() {
         tokio::task::yield_now().await;
     }

@@ -140,7 +140,7 @@ async fn of_two_who_change_a_provider_both_are_heard() {
         async move { admin.put(&path, json!({"client_id": "another"})).await }
     });
     // Until the change waits for the row.
-    let waiting = "select exists (select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database())";
+    let waiting = "select exists (select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)))";
     while !rows
         .query_one(waiting, &[])
         .await

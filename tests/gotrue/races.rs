@@ -65,12 +65,10 @@ async fn a_change_of_address_is_not_undone_by_who_saw_the_old_one() {
     let owner = rows.transaction().await.unwrap();
     let change = "update auth.users set email = 'new@example.com', phone = '15550001'";
     owner.execute(change, &[]).await.unwrap();
-    let watch = app.database().connect().await;
-    let waits = "select exists (select from pg_locks join pg_stat_activity using (pid) \
-                 where not granted and datname = current_database())";
+    let waits = "select exists (select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)))";
     let stale = json!({"email": "ann@example.com", "data": {"a": 1}});
     let (reply, ()) = join(ann.put("/user", stale), async {
-        while !watch.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
+        while !owner.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
         owner.commit().await.unwrap();
     })
     .await;

@@ -159,7 +159,7 @@ async fn a_statement_that_hangs_holds_nobody_else_up() {
         sizes: Arc::default(),
     };
     let (first, ()) = tokio::join!(divisions.ask(999), async {
-        let waits = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database())";
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
         while !rows.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
         assert_eq!(divisions.ask(10).await.unwrap(), Some(100));
         rows.batch_execute("COMMIT").await.unwrap();

@@ -60,9 +60,8 @@ impl Account {
     /// The account of somebody who has been here before, with what the provider says now.
     pub fn renewed(before: User, person: &Person<'_>, now: Timestamp) -> Result<Self> {
         let mut user = before.clone();
-        let own = user.identities.iter_mut().find(|own| {
-            own.provider == person.provider && own.provider_id == person.profile.claims.sub
-        });
+        let mut identities = user.identities.iter_mut();
+        let own = identities.find(|own| own.is(person.provider, &person.profile.claims.sub));
         let own = own.ok_or_else(raced)?;
         own.renew(person.identity_data(), now);
         let identity = own.clone();

@@ -79,70 +79,77 @@ impl Newcomer<'_> {
 
     /// Decides among everybody who has the identity, or one of the `contacts`.
     pub fn decide(&self, domains: &LinkingDomains, acquainted: Vec<User>) -> Decision {
-        let is_own = |user: &User| {
-            user.identities
-                .iter()
-                .any(|own| own.provider == self.provider && own.provider_id == self.sub)
-        };
-        let domain = domains.of(self.provider);
-        let tells = |own: &Identity, emails: &[String], domain: &str| {
-            let email = own.email.as_ref();
-            email.is_some_and(|email| emails.contains(email)) && domains.of(&own.provider) == domain
-        };
-        // An account that was made long ago may have its address in capitals.
-        let is_named = |user: &User, emails: &[String]| {
-            let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
-            !user.is_sso_user && emails.iter().any(is_own)
-        };
-
-        let (known, others): (Vec<User>, Vec<User>) = acquainted.into_iter().partition(is_own);
+        let (known, others): (Vec<User>, Vec<User>) = acquainted.into_iter().partition(|user| {
+            let mut identities = user.identities.iter();
+            identities.any(|own| own.is(self.provider, self.sub))
+        });
         if let Some(user) = known.into_iter().next() {
             return Decision::Known(Box::new(user));
         }
-        // An unverified address leads to no account. One that somebody has already is not even noted.
-        let taken = |email: &String| {
-            let email = std::slice::from_ref(email);
-            others.iter().any(|user| {
-                user.aud == self.aud
-                    && (user
-                        .identities
-                        .iter()
-                        .any(|own| tells(own, email, DEFAULT_LINKING_DOMAIN))
-                        || is_named(user, email))
-            })
-        };
+        // An unverified address that somebody has already is not even noted.
         let verified = self.verified();
-        let primary = self.primary_address();
-        let primary = primary.filter(|email| verified.contains(email) || !taken(email));
-        if verified.is_empty() {
-            return Decision::New { email: primary };
-        }
-        // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
-        // whoever has planted it must not be found by it. (GoTrue finds them.)
-        let is_owned = |user: &User, own: &Identity| {
-            let is_own =
-                |email: &String| user.email.is_some() && email.eq_ignore_ascii_case(user.email());
-            self.trusts_all || own.is_email_verified() || own.email.as_ref().is_some_and(is_own)
-        };
-        let (linked, others): (Vec<User>, Vec<User>) = others.into_iter().partition(|user| {
-            user.identities
-                .iter()
-                .any(|own| is_owned(user, own) && tells(own, &verified, domain))
-        });
-        let mut candidates = if linked.is_empty() && domain == DEFAULT_LINKING_DOMAIN {
-            others
-                .into_iter()
-                .filter(|user| is_named(user, &verified))
-                .collect()
-        } else {
-            linked
-        };
+        let email = self
+            .primary_address()
+            .filter(|email| verified.contains(email) || !self.is_taken(email, domains, &others));
+        let mut candidates = self.candidates(&verified, domains, others);
         match (candidates.pop(), candidates.is_empty()) {
-            (None, _) => Decision::New { email: primary },
+            (None, _) => Decision::New { email },
             (Some(user), true) => Decision::Link(Box::new(user)),
             (Some(_), false) => Decision::Several,
         }
     }
+
+    /// Whether an account has this address that a new account would share it with.
+    fn is_taken(&self, email: &String, domains: &LinkingDomains, others: &[User]) -> bool {
+        let email = std::slice::from_ref(email);
+        let tells = |own: &Identity| {
+            domains.of(&own.provider) == DEFAULT_LINKING_DOMAIN && tells_one_of(own, email)
+        };
+        others.iter().any(|user| {
+            user.aud == self.aud && (user.identities.iter().any(tells) || is_named(user, email))
+        })
+    }
+
+    /// The accounts that are the person's by a verified address: first by those of their identities, then by their own.
+    fn candidates(
+        &self,
+        verified: &[String],
+        domains: &LinkingDomains,
+        others: Vec<User>,
+    ) -> Vec<User> {
+        let domain = domains.of(self.provider);
+        // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
+        // whoever has planted it must not be found by it. (GoTrue finds them.)
+        let is_owned = |user: &User, own: &Identity| {
+            let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
+            self.trusts_all || own.is_email_verified() || own.email.as_ref().is_some_and(is_own)
+        };
+        let (linked, others): (Vec<User>, Vec<User>) = others.into_iter().partition(|user| {
+            user.identities.iter().any(|own| {
+                domains.of(&own.provider) == domain
+                    && is_owned(user, own)
+                    && tells_one_of(own, verified)
+            })
+        });
+        if !linked.is_empty() || domain != DEFAULT_LINKING_DOMAIN {
+            return linked;
+        }
+        let named = others.into_iter().filter(|user| is_named(user, verified));
+        named.collect()
+    }
+}
+
+/// Whether a provider told one of these addresses.
+fn tells_one_of(own: &Identity, emails: &[String]) -> bool {
+    own.email
+        .as_ref()
+        .is_some_and(|email| emails.contains(email))
+}
+
+/// Whether one of these is the account's own address, which has capitals where it was stored long ago.
+fn is_named(user: &User, emails: &[String]) -> bool {
+    let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
+    !user.is_sso_user && emails.iter().any(is_own)
 }
 
 #[cfg(test)]

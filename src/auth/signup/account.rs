@@ -166,7 +166,7 @@ fn adopt(
     // The answer shows no other: whoever asks has proven nothing yet.
     let id = user.id.to_string();
     user.identities
-        .retain(|identity| identity.provider == provider && identity.provider_id == id);
+        .retain(|identity| identity.is(provider, &id));
     new
 }
 

@@ -1,6 +1,8 @@
 //! What a code by text message proves.
 
-use super::{finish, store};
+use serde_json::json;
+
+use super::{finish, store, write_own_identity};
 use crate::app::App;
 use crate::auth::grant::provider_trait;
 use crate::auth::mailing::{self, Notice};
@@ -72,25 +74,9 @@ pub(in crate::auth) async fn apply_phone_change(
     let before = user.clone();
     app.audit(tx, Actor::User(&user), Action::UserModified, None, now)
         .await?;
-    let id = user.id.to_string();
-    match user
-        .identities
-        .iter_mut()
-        .find(|identity| identity.provider == PHONE && identity.provider_id == id)
-    {
-        Some(identity) => {
-            let claims = serde_json::json!({ "phone": phone, "phone_verified": true });
-            identity.merge(tx, crate::json::object(claims)).await?;
-        }
-        None => {
-            let identity = Identity::of_phone(user.id, phone, true, now);
-            identity
-                .insert(tx)
-                .await
-                .public("Error creating identity")?;
-            user.identities.push(identity);
-        }
-    }
+    let claims = json!({ "phone": phone, "phone_verified": true });
+    let new = Identity::of_phone(user.id, phone, true, now);
+    write_own_identity(tx, &mut user, claims, new).await?;
     user.is_anonymous = false;
     user.phone = Some(phone.to_owned());
     user.phone_change.clear();
@@ -101,11 +87,11 @@ pub(in crate::auth) async fn apply_phone_change(
         .await
         .on_constraint("users_phone_key", crate::auth::phone_exists)?;
     if !before.phone().is_empty() && before.phone() != phone {
-        let more = serde_json::json!({ "Phone": phone, "OldPhone": before.phone() });
+        let more = json!({ "Phone": phone, "OldPhone": before.phone() });
         mailing::notify(app, tx, &notices.changed, &user, user.email(), more).await?;
     }
     if user.identities.len() > before.identities.len() {
-        let more = serde_json::json!({ "Provider": PHONE });
+        let more = json!({ "Provider": PHONE });
         mailing::notify(app, tx, &notices.linked, &user, user.email(), more).await?;
     }
     Ok(user)
