@@ -325,6 +325,42 @@ async fn a_document_that_lacks_something_is_told_when_the_provider_is_added() {
     );
 }
 
+/// Facebook's is behind a slash.
+#[tokio::test]
+async fn an_issuers_document_may_be_elsewhere_on_its_host_and_nowhere_else() {
+    let world = World::new().await;
+    let at = "/acme/.well-known/openid-configuration";
+    let moved =
+        |to: &str| json!({ (format!("GET {at}")): {"status": 301, "headers": {"location": to}} });
+    world.answers(&moved("/moved/.well-known/openid-configuration"));
+    let words = world
+        .add(json!({}))
+        .await
+        .refused(400, Code::ValidationFailed);
+    assert!(words.contains("issuer mismatch"), "{words}");
+    // On another port it is another's, even if it says the right thing; and it has to be somewhere.
+    let elsewhere = Standin::start().await;
+    let [_, (_, elsewhere), ..] = elsewhere.variables();
+    for to in [&format!("{elsewhere}{at}"), at] {
+        world.answers(&moved(to));
+        let refused = world.add(json!({})).await;
+        refused.refused(400, Code::ValidationFailed);
+    }
+    let document = json!({
+        "issuer": world.issuer(), "authorization_endpoint": format!("{}/authorize", world.issuer()),
+        "token_endpoint": format!("{}/token", world.issuer()), "jwks_uri": format!("{}/jwks.json", world.base),
+    });
+    let mut routes = moved(&format!("{at}/"));
+    routes[format!("GET {at}/")] = json!({ "json": document });
+    world.answers(&routes);
+    world.add(json!({})).await.ok();
+    let address = world.depart().await;
+    assert!(
+        address.starts_with(&format!("{}/authorize?", world.issuer())),
+        "{address}"
+    );
+}
+
 #[tokio::test]
 async fn attack_090_an_issuers_document_leads_nowhere_inside() {
     let world = World::new().await;

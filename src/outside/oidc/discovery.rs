@@ -1,10 +1,12 @@
 //! What an issuer says of itself (OpenID Connect Discovery 1.0).
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use jsonwebtoken::Algorithm;
-use reqwest::{Method, Request, StatusCode};
+use reqwest::header::LOCATION;
+use reqwest::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use super::issuers;
 use crate::outside::{self, Http};
@@ -114,10 +116,27 @@ pub(super) fn asymmetric(name: &str) -> Option<Algorithm> {
     (!is_secret).then_some(algorithm)
 }
 
+/// How often an issuer may say that its document has moved.
+const MAX_REDIRECTS: usize = 3;
+
+/// Asks for a document that anybody may read. It may be elsewhere on the same host: Facebook's is behind a slash.
+pub(super) async fn get(http: &Http, mut url: Url) -> anyhow::Result<Response> {
+    for _ in 0..MAX_REDIRECTS {
+        let response = http.send(Request::new(Method::GET, url.clone())).await?;
+        let location = response.headers().get(LOCATION);
+        let location = location.filter(|_| response.status().is_redirection());
+        let next = location.and_then(|location| url.join(location.to_str().ok()?).ok());
+        match next.filter(|next| next.origin() == url.origin()) {
+            Some(next) => url = next,
+            None => return Ok(response),
+        }
+    }
+    bail!("the document has moved too often");
+}
+
 /// A JSON document that anybody may read.
 pub(super) async fn document<T: DeserializeOwned>(http: &Http, url: &str) -> anyhow::Result<T> {
-    let request = Request::new(Method::GET, url.parse()?);
-    let response = http.send(request).await?;
+    let response = get(http, url.parse()?).await?;
     let status = response.status();
     ensure!(status == StatusCode::OK, "the answer is {status}");
     let body = outside::read(response).await?;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use reqwest::{Method, Request, StatusCode};
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::discovery::get;
 use crate::outside::guard::Refused;
 use crate::outside::{Http, read};
 
@@ -70,9 +71,7 @@ impl Failure {
 /// Asks for the document of this issuer at `url`, which is a stranger's: it leads to the public internet only.
 pub async fn fetch(http: &Http, url: &str, issuer: &str) -> Result<Document, Failure> {
     let place = url.parse().map_err(|_| Failure::no_url(url))?;
-    let response = http
-        .guarded([])
-        .send(Request::new(Method::GET, place))
+    let response = get(&http.guarded([]), place)
         .await
         .map_err(|error| Failure::unreachable(url, &error))?;
     let status = response.status();
