@@ -2,8 +2,8 @@
 //!
 //! URLs of the operator's configuration are trusted. URLs from the API, from the database or from somebody's answer are
 //! not. They are judged when they are stored ([`Guard::check`]), for a clear message; and again whenever they are
-//! asked, by the addresses that are really connected to: those of names come from [`Resolver`], so that a name cannot
-//! lead elsewhere in between, and those that stand in the URL itself are looked at by [`Guard::check_literal`].
+//! asked, by the addresses that are really connected to: those of names by [`Guard::check_addresses`], so that a name
+//! cannot lead elsewhere in between, and those that stand in the URL itself by [`Guard::check_literal`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -110,7 +109,7 @@ impl Guard {
         addresses.into_iter().try_for_each(|ip| self.judge(ip))
     }
 
-    /// Judges a URL that is about to be asked, as far as it names an address itself; names are for the [`Resolver`].
+    /// Judges a URL that is about to be asked, as far as it names an address itself; names are for [`Self::check_addresses`].
     pub fn check_literal(&self, url: &Url) -> Result<(), Refused> {
         if url.scheme() != "https" {
             return Err(NOT_HTTPS);
@@ -133,10 +132,10 @@ impl Guard {
         })
     }
 
-    /// Finds addresses for names, and only such that may be asked.
-    #[must_use]
-    pub fn resolver(&self) -> Resolver {
-        Resolver(Self::new(&self.networks))
+    /// Judges the addresses of a name that is about to be connected to. One that is refused speaks against the whole name:
+    /// there is no honest reason for a public name to lead inside as well.
+    pub fn check_addresses(&self, found: &[SocketAddr]) -> Result<(), Refused> {
+        found.iter().try_for_each(|found| self.judge(found.ip()))
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -148,23 +147,6 @@ impl Guard {
             Some(kind) if !self.is_own(ip.to_canonical()) => Err(Refused::of(kind)),
             _ => Ok(()),
         }
-    }
-}
-
-/// Resolves names for connections. One address that is refused speaks against the whole name: there is no honest
-/// reason for a public name to lead inside as well.
-#[derive(Debug, Clone)]
-pub struct Resolver(Guard);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
-        Box::pin(async move {
-            // The client puts the port of the URL in place of the 0.
-            let found: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
-            found.iter().try_for_each(|found| guard.judge(found.ip()))?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
+use reqwest::{Method, Request};
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
@@ -46,15 +47,10 @@ impl Source {
 }
 
 async fn fetch(http: &Http, url: &str, max_size: usize) -> Result<Vec<u8>, String> {
-    let http = http.client().map_err(|error| error.to_string())?;
     let mut url = Url::parse(url).map_err(|error| error.to_string())?;
     for _ in 0..=MAX_REDIRECTS {
-        let mut response = http
-            .get(url.clone())
-            .timeout(TIMEOUT)
-            .send()
-            .await
-            .map_err(reason)?;
+        let request = Request::new(Method::GET, url.clone());
+        let mut response = http.send(request).await.map_err(|error| reason(&error))?;
         let status = response.status();
         if status.is_redirection() {
             let location = response
@@ -72,7 +68,11 @@ async fn fetch(http: &Http, url: &str, max_size: usize) -> Result<Vec<u8>, Strin
             return Err(format!("status code {}", status.as_u16()));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(reason)? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| reason(&error.without_url().into()))?
+        {
             bytes.extend_from_slice(&chunk);
             if bytes.len() >= max_size {
                 bytes.truncate(max_size);
@@ -84,9 +84,9 @@ async fn fetch(http: &Http, url: &str, max_size: usize) -> Result<Vec<u8>, Strin
     Err(format!("stopped after {MAX_REDIRECTS} redirects"))
 }
 
-/// The whole chain of causes, without the URL, which may hold a secret.
-fn reason(error: reqwest::Error) -> String {
-    format!("{:#}", anyhow::Error::from(error.without_url()))
+/// The whole chain of causes.
+fn reason(error: &anyhow::Error) -> String {
+    format!("{error:#}")
 }
 
 async fn read(path: &PathBuf, max_size: usize) -> std::io::Result<Vec<u8>> {
