@@ -164,11 +164,11 @@ pub async fn send_asked(
 ) -> Result<Option<&'static str>> {
     let sent = send(app, client, message).await?;
     let mut conn = app.db.get().await?;
-    conn.transaction::<_, Error, _>(async |tx| {
+    let noted = conn.transaction::<_, Error, _>(async |tx| {
         let user = User::lock(tx, message.user.id).await?;
         let mut user = user.ok_or_else(signup::gone)?;
         if !message.purpose.concerns(&user, message.phone) {
-            return Ok(());
+            return Ok(false);
         }
         let before = user.clone();
         if let Some((action, traits)) = audit {
@@ -177,10 +177,11 @@ pub async fn send_asked(
         }
         sent.note(app, tx, &mut user).await?;
         user.save(tx, &before, sent.at).await?;
-        Ok(())
-    })
-    .await?;
-    sent.settle(app);
+        Ok(true)
+    });
+    if noted.await? {
+        sent.settle(app);
+    }
     Ok(sent.id)
 }
 

@@ -79,18 +79,23 @@ impl Contact {
     /// Who has it already.
     pub(super) async fn holder(&self, app: &App, client: &Client) -> Result<Option<User>> {
         let mut conn = app.db.get().await?;
-        let holder = match self {
+        let failure = "Database error finding user";
+        match self {
             Self::Email(email) => {
                 let own_domains = app.config.experimental.own_linking_domains();
-                User::find_holder(&mut conn, email, &client.aud, None, &own_domains).await
+                User::find_holder(&mut conn, email, &client.aud, None, &own_domains)
+                    .await
+                    .public(failure)
             }
-            // Before a message is sent: no two users have the same number, whatever their audience.
-            Self::Phone { number, .. } => User::find_by_phone_anywhere(&mut conn, number).await,
-        }
-        .public("Database error finding user")?;
-        match holder {
-            Some(user) if user.aud != client.aud || user.is_sso_user => Err(already_registered()),
-            holder => Ok(holder),
+            Self::Phone { number, .. } => {
+                let found = User::find_by_phone_anywhere(&mut conn, number).await;
+                let is_reachable = |user: &User| user.aud == client.aud && !user.is_sso_user;
+                match found.public(failure)? {
+                    // Before a message is sent: no two users have the same number, whatever their audience.
+                    Some(user) if !is_reachable(&user) => Err(already_registered()),
+                    found => Ok(found),
+                }
+            }
         }
     }
 
@@ -178,9 +183,9 @@ impl Contact {
         identity
     }
 
-    /// Whether this account, which has it, keeps others from signing up with it: somebody has confirmed it, or would be
-    /// signed in to an account that is confirmed otherwise, or it is not the account's own address but that of an
-    /// identity.
+    /// Whether this account, which has it, keeps others from signing up with it: somebody has confirmed it there; or it
+    /// is the address of an identity, and not the account's own; or it counts at once, and who signs up would be signed
+    /// in to an account that somebody owns.
     pub(super) fn is_taken(&self, app: &App, user: &User) -> bool {
         let (is_confirmed, is_own) = match self {
             Self::Email(email) => (
