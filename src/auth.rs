@@ -36,7 +36,8 @@ use url::Url;
 
 use crate::clock::Timestamp;
 use crate::crypto::pkce::Challenge;
-use crate::error::{Code, Error, bad_request, too_many_requests, unprocessable};
+use crate::error::{Code, Error, bad_request, forbidden, too_many_requests, unprocessable};
+use crate::models::user::User;
 
 /// What acts need to know of the one who asks.
 #[derive(Debug, Clone)]
@@ -83,6 +84,14 @@ fn check_frequency(
         Some(next) => Err(too_soon(code, (next - now).to_std().unwrap_or_default())),
         None => Ok(()),
     }
+}
+
+/// Refuses who is banned.
+fn check_ban(user: &User, now: Timestamp) -> Result<(), Error> {
+    if user.is_banned(now) {
+        return Err(forbidden(Code::UserBanned, "User is banned"));
+    }
+    Ok(())
 }
 
 /// The refusal of a second mail or message, `wait` before it may be asked for.

@@ -61,27 +61,19 @@ fn without_label(address: &str) -> String {
     }
 }
 
-/// Refuses an address to which mail would not get.
-pub async fn check_deliverable(app: &App, address: &str) -> Result<()> {
-    if is_deliverable(app, address).await {
-        Ok(())
-    } else {
-        Err(undeliverable(address))
-    }
-}
-
-/// Whether mail would get there, as far as that can be known and the operator wants to
+/// Refuses an address to which mail would not get, as far as that can be known and the operator wants to
 /// (`MAILER_EMAIL_VALIDATION_EXTENDED`, `MAILER_EMAIL_VALIDATION_SERVICE_URL`).
-pub async fn is_deliverable(app: &App, address: &str) -> bool {
+pub async fn check_deliverable(app: &App, address: &str) -> Result<()> {
     let mailer = &app.config.mailer;
-    let mut host = None;
-    if mailer.email_validation_extended {
-        match plausible(address) {
-            Ok(doubtful) => host = doubtful,
-            Err(_) => return false,
-        }
+    let host = if mailer.email_validation_extended {
+        plausible(address)?
+    } else {
+        None
+    };
+    if email_validation::refuses(&app.http, mailer, address, host).await {
+        return Err(undeliverable(address));
     }
-    !email_validation::refuses(&app.http, mailer, address, host).await
+    Ok(())
 }
 
 /// The refusal of an address to which mail would not get.

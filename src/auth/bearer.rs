@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::check_ban;
 use crate::app::App;
 use crate::crypto::jwt::BearerClaims;
 use crate::error::{Code, Error, Result, bad_request, forbidden};
@@ -63,9 +64,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Bearer> {
             "Session from session_id claim in JWT does not exist",
         ));
     }
-    if user.is_banned(app.clock.now()) {
-        return Err(forbidden(Code::UserBanned, "User is banned"));
-    }
+    check_ban(&user, app.clock.now())?;
     Ok(Bearer {
         claims,
         user,
@@ -92,9 +91,7 @@ pub async fn administer(app: &App, token: &str) -> Result<Admin> {
             "Session from session_id claim in JWT does not exist",
         ));
     };
-    if user.is_banned(app.clock.now()) {
-        return Err(forbidden(Code::UserBanned, "User is banned"));
-    }
+    check_ban(&user, app.clock.now())?;
     if session
         .expired(&lifetime(app), user.has_mfa(), None, app.clock.now())
         .is_some()

@@ -4,24 +4,19 @@
 use std::time::Duration;
 
 use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, PAD};
 use chrono::TimeDelta;
 
 /// `base64.StdEncoding`: what the last letter has to spare need not be zero.
 pub const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
-    LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+    PAD.with_decode_allow_trailing_bits(true),
 );
 /// `base64.RawURLEncoding`, likewise.
 pub const BASE64_RAW_URL: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
-    LENIENT
-        .with_encode_padding(false)
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+    NO_PAD.with_decode_allow_trailing_bits(true),
 );
-
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
 
 /// `1 t T TRUE true True` and `0 f F FALSE false False`.
 #[must_use]

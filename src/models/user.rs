@@ -197,6 +197,13 @@ impl User {
         self.email.as_deref().unwrap_or_default()
     }
 
+    /// Is this the user's e-mail address? Long ago it was stored with capitals.
+    #[must_use]
+    pub fn has_email(&self, email: &str) -> bool {
+        let own = self.email.as_ref();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(email))
+    }
+
     /// The phone number without `+`, "" when there is none.
     #[must_use]
     pub fn phone(&self) -> &str {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::config::{self, HookSecrets};
 use crate::crypto::webhook::{Secret, signatures};
-use crate::error::{Code, Result, failed, unprocessable};
+use crate::error::{Code, Error, Result, failed, unprocessable};
 use crate::json::{Time, to_vec};
 use crate::outside::Http;
 use answer::Answer;
@@ -205,7 +205,7 @@ impl Hook {
         http.send(request).await
     }
 
-    fn too_slow(&self) -> crate::error::Error {
+    fn too_slow(&self) -> Error {
         unprocessable(
             Code::HookTimeout,
             format!(
@@ -215,7 +215,7 @@ impl Hook {
         )
     }
 
-    fn broken(&self, cause: anyhow::Error) -> crate::error::Error {
+    fn broken(&self, cause: anyhow::Error) -> Error {
         failed(format!("Error running hook URI: {}", self.uri), cause)
     }
 }

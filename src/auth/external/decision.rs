@@ -121,7 +121,7 @@ impl Newcomer<'_> {
         // An address that a provider tells without vouching for it, and that is not the account's own, is nobody's:
         // whoever has planted it must not be found by it. (GoTrue finds them.)
         let is_owned = |user: &User, own: &Identity| {
-            let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
+            let is_own = |email: &String| user.has_email(email);
             self.trusts_all || own.is_email_verified() || own.email.as_ref().is_some_and(is_own)
         };
         let (linked, others): (Vec<User>, Vec<User>) = others.into_iter().partition(|user| {
@@ -146,10 +146,9 @@ fn tells_one_of(own: &Identity, emails: &[String]) -> bool {
         .is_some_and(|email| emails.contains(email))
 }
 
-/// Whether one of these is the account's own address, which has capitals where it was stored long ago.
+/// Whether one of these is the account's own address.
 fn is_named(user: &User, emails: &[String]) -> bool {
-    let is_own = |email: &String| email.eq_ignore_ascii_case(user.email());
-    !user.is_sso_user && emails.iter().any(is_own)
+    !user.is_sso_user && emails.iter().any(|email| user.has_email(email))
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use super::{Arrived, Person, already_used};
 use crate::app::App;
 use crate::auth::grant::provider_trait;
 use crate::auth::mailing::{self, Notice, Purpose, Stationery};
-use crate::auth::{Client, address, email_exists, signup};
+use crate::auth::{Client, address, check_ban, email_exists, signup};
 use crate::clock::Timestamp;
 use crate::config::{DEFAULT_LINKING_DOMAIN, LinkingDomains, MailKind};
 use crate::db::{Conn, transaction};
-use crate::error::{Code, Context, Error, Result, failed, forbidden, unprocessable};
+use crate::error::{Code, Context, Error, Result, failed, unprocessable};
 use crate::json::object;
 use crate::models::audit_log_entry::Action;
 use crate::models::flow_state::Detour;
@@ -138,7 +138,7 @@ impl Letters {
         let may_be_asked = !(claims.email_verified || app.config.mailer.autoconfirm);
         let is_deliverable = claims.email.is_empty()
             || !may_be_asked
-            || address::is_deliverable(app, &claims.email).await;
+            || address::check_deliverable(app, &claims.email).await.is_ok();
         let linked = match errand {
             Errand::LinkTo(_) => mailing::notice(app, MailKind::IdentityLinkedNotification).await,
             Errand::SignIn | Errand::Accept(_) => Notice::none(),
@@ -191,9 +191,7 @@ impl Act<'_> {
                 return Err(failed(message, cause));
             }
         };
-        if account.user.is_banned(*now) {
-            return Err(forbidden(Code::UserBanned, "User is banned"));
-        }
+        check_ban(&account.user, *now)?;
         let email = account.user.email().to_owned();
         let comes_without = person.email_optional && email.is_empty();
         if account.user.is_confirmed() || comes_without {

@@ -188,10 +188,7 @@ impl Contact {
     /// in to an account that somebody owns.
     pub(super) fn is_taken(&self, app: &App, user: &User) -> bool {
         let (is_confirmed, is_own) = match self {
-            Self::Email(email) => (
-                user.is_confirmed(),
-                email.eq_ignore_ascii_case(user.email()),
-            ),
+            Self::Email(email) => (user.is_confirmed(), user.has_email(email)),
             Self::Phone { .. } => (user.is_phone_confirmed(), true),
         };
         is_confirmed || !is_own || user.is_owned() && self.counts_at_once(app)

@@ -2,7 +2,7 @@
 
 use super::{Kind, Proof};
 use crate::app::App;
-use crate::auth::{Client, address, invalid, messaging};
+use crate::auth::{Client, address, check_ban, invalid, messaging};
 use crate::clock::Timestamp;
 use crate::crypto::otp;
 use crate::db::Conn;
@@ -88,13 +88,6 @@ async fn holder(
     found
         .public("Database error finding user")?
         .ok_or_else(code_expired)
-}
-
-fn check_ban(user: &User, now: Timestamp) -> Result<()> {
-    if user.is_banned(now) {
-        return Err(forbidden(Code::UserBanned, "User is banned"));
-    }
-    Ok(())
 }
 
 #[expect(

@@ -120,18 +120,12 @@ fn members(body: &[u8]) -> Result<Map<String, Value>, Error> {
 
 /// What the hook refuses with. Where a member is of another type, GoTrue sees no error at all.
 fn refusal(members: &Map<String, Value>) -> Option<Error> {
-    // As Go decodes: names in any case.
-    let member = |of: &Map<String, Value>, name: &str| {
-        let named = of.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.clone()).unwrap_or_default()
-    };
-    let error = member(members, "error");
-    let said = error.as_object()?;
-    let message = member(said, "message");
-    let message = message.as_str().filter(|message| !message.is_empty())?;
+    let said = member(members, "error")?.as_object()?;
+    let message = member(said, "message")?.as_str();
+    let message = message.filter(|message| !message.is_empty())?;
     let code = match member(said, "http_code") {
-        Value::Null => 0,
-        code => code.as_i64()?,
+        None | Some(Value::Null) => 0,
+        Some(code) => code.as_i64()?,
     };
     let status = u16::try_from(code)
         .ok()
@@ -140,4 +134,11 @@ fn refusal(members: &Map<String, Value>) -> Option<Error> {
         .filter(|status| !status.is_informational())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Some(said_by_hook(status, message.to_owned()))
+}
+
+/// A member as Go finds it: by its name in any case.
+fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let mut members = members.iter();
+    let named = members.find(|(key, _)| key.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value)
 }

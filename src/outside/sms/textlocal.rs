@@ -18,9 +18,8 @@ pub(super) struct Textlocal {
     sender: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
 struct Answer {
     status: String,
     errors: Vec<Fault>,

@@ -4,10 +4,11 @@ use futures_util::future::join;
 
 use super::Act;
 use super::linked::check_unowned;
+use crate::auth::check_ban;
 use crate::auth::external::account::Account;
 use crate::auth::grant::provider_trait;
 use crate::crypto::otp;
-use crate::error::{Code, Context, Result, forbidden, not_found};
+use crate::error::{Code, Context, Result, not_found};
 use crate::models::audit_log_entry::Action;
 use crate::models::one_time_token::{OneTimeToken, TokenType};
 use crate::models::user::User;
@@ -34,9 +35,7 @@ pub(super) async fn accept(act: &Act<'_>, token: &str) -> Result<Account> {
         .filter(|user| user.confirmation_token == token)
         .filter(|user| user.confirmation_sent_at.is_some_and(is_open))
         .ok_or_else(|| not_found(Code::InviteNotFound, "Invite not found"))?;
-    if user.is_banned(now) {
-        return Err(forbidden(Code::UserBanned, "User is banned"));
-    }
+    check_ban(&user, now)?;
     let mut emails = person.profile.emails.iter();
     if !emails.any(|email| email.email == user.email()) {
         return Err(crate::auth::invalid(

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Act, unverified};
 use crate::auth::external::account::Account;
-use crate::auth::{EMAIL_TAKEN, link, mailing};
-use crate::error::{Code, Context, Result, bad_request, forbidden, unprocessable};
+use crate::auth::{EMAIL_TAKEN, check_ban, link, mailing};
+use crate::error::{Code, Context, Result, bad_request, unprocessable};
 use crate::models::user::User;
 
 /// Adds the person's identity to this account. An account without an address gets the provider's, and is nobody's no
@@ -32,9 +32,7 @@ pub(super) async fn link(act: &Act<'_>, user_id: Uuid) -> Result<Account> {
         .ok_or_else(gone)?;
     let owners = owners.public("Database error finding identity for linking")?;
     check_unowned(&owners, &user)?;
-    if user.is_banned(now) {
-        return Err(forbidden(Code::UserBanned, "User is banned"));
-    }
+    check_ban(&user, now)?;
 
     let had_email = !user.email().is_empty();
     let mut account = Account::with_new_identity(user, person, now);
