@@ -63,12 +63,6 @@ async fn verify(app: &TestApp, kind: &str, phone: &str, code: &str) -> Reply {
     app.visitor().post("/verify", said).await
 }
 
-/// A number that the database knows.
-async fn count(app: &TestApp, sql: &str) -> i64 {
-    let rows = app.database().connect().await;
-    rows.query_one(sql, &[]).await.unwrap().get(0)
-}
-
 /// All rows that a phone's code leaves.
 const ROWS: &str = "SELECT (SELECT count(*) FROM auth.users) + (SELECT count(*) FROM auth.identities) \
                     + (SELECT count(*) FROM auth.one_time_tokens) + (SELECT count(*) FROM auth.audit_log_entries)";
@@ -100,10 +94,10 @@ async fn what_a_provider_refuses_leaves_nothing_behind() {
             format!("Error sending confirmation OTP {words}")
         );
     }
-    assert_eq!(count(&app, ROWS).await, 0);
+    assert_eq!(app.count(ROWS).await, 0);
 
     let ann = app.user("ann@example.com").await;
-    let before = count(&app, ROWS).await;
+    let before = app.count(ROWS).await;
     let refused = ann
         .put("/user", json!({"phone": PHONE, "data": {"a": 1}}))
         .await;
@@ -111,7 +105,7 @@ async fn what_a_provider_refuses_leaves_nothing_behind() {
         refused.refused(422, Code::SmsSendFailed),
         format!("Error sending phone_change OTP {words}")
     );
-    assert_eq!(count(&app, ROWS).await, before);
+    assert_eq!(app.count(ROWS).await, before);
     let user = ann.get("/user").await.ok();
     assert_eq!(
         (&user["new_phone"], &user["user_metadata"]["a"]),
@@ -424,7 +418,7 @@ async fn who_asks_twice_at_once_has_one_code() {
             app.clock.advance(chrono::TimeDelta::seconds(1));
         }
     }
-    assert_eq!(count(&app, "SELECT count(*) FROM auth.users").await, 10);
+    assert_eq!(app.count("SELECT count(*) FROM auth.users").await, 10);
 }
 
 /// While a hook says nothing, other people's requests have the one connection to the database for themselves.
@@ -456,5 +450,5 @@ async fn a_hook_that_hangs_delays_nobody() {
     };
     let (reply, _stream) = join(otp(&app, PHONE), others).await;
     assert_eq!(reply.ok(), json!({}));
-    assert_eq!(count(&app, "SELECT count(*) FROM auth.users").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM auth.users").await, 2);
 }

@@ -20,17 +20,6 @@ async fn refresh(caller: &Caller, token: &str) -> Reply {
         .await
 }
 
-/// A number that the database knows.
-async fn count(app: &TestApp, sql: &str) -> i64 {
-    app.database()
-        .connect()
-        .await
-        .query_one(sql, &[])
-        .await
-        .unwrap()
-        .get(0)
-}
-
 /// One token, refreshed many times at once: everybody gets the same successor.
 async fn refresh_against_refresh(app: &TestApp, times: usize) {
     let alice = app.user("alice@example.com").await;
@@ -53,7 +42,7 @@ async fn refresh_against_refresh(app: &TestApp, times: usize) {
     assert_eq!(successors.len(), 1, "one successor: {successors:?}");
     assert_ne!(successors[0], alice.refresh_token.as_str());
     refresh(&alice, successors[0].as_str().unwrap()).await.ok();
-    assert_eq!(count(app, "SELECT count(*) FROM auth.sessions").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM auth.sessions").await, 1);
 }
 
 /// Who asks for the address that the account had a moment ago asks for nothing, and takes no change back.
@@ -90,11 +79,8 @@ async fn attack_041_a_hundred_refreshes_of_one_token_get_one_successor() {
     let app = TestApp::new().await;
     refresh_against_refresh(&app, 100).await;
     assert_eq!(
-        count(
-            &app,
-            "SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked"
-        )
-        .await,
+        app.count("SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked")
+            .await,
         1
     );
 }
@@ -105,7 +91,8 @@ async fn attack_041_a_hundred_refreshes_of_one_v2_token_get_one_successor() {
     refresh_against_refresh(&app, 100).await;
     // One step for the hundred, one for the refresh of their successor.
     assert_eq!(
-        count(&app, "SELECT refresh_token_counter FROM auth.sessions").await,
+        app.count("SELECT refresh_token_counter FROM auth.sessions")
+            .await,
         2
     );
 }
@@ -137,9 +124,9 @@ async fn attack_045_nothing_refreshes_after_a_logout() {
                     .refused(400, Code::RefreshTokenNotFound);
             }
         }
-        assert_eq!(count(&app, "SELECT count(*) FROM auth.sessions").await, 0);
+        assert_eq!(app.count("SELECT count(*) FROM auth.sessions").await, 0);
         assert_eq!(
-            count(&app, "SELECT count(*) FROM auth.refresh_tokens").await,
+            app.count("SELECT count(*) FROM auth.refresh_tokens").await,
             0
         );
     }
@@ -174,7 +161,7 @@ async fn a_link_is_followed_once() {
         lost.refused(403, Code::OtpExpired);
     }
     assert_eq!(
-        usize::try_from(count(&app, "SELECT count(*) FROM auth.sessions").await),
+        usize::try_from(app.count("SELECT count(*) FROM auth.sessions").await),
         Ok(ROUNDS)
     );
 }
@@ -201,8 +188,8 @@ async fn attack_076_fifty_sign_ups_with_one_address_make_one_user() {
         for reply in refused {
             reply.refused(422, Code::UserAlreadyExists);
         }
-        assert_eq!(count(&app, "SELECT count(*) FROM auth.users").await, 1);
-        assert_eq!(count(&app, "SELECT count(*) FROM auth.identities").await, 1);
+        assert_eq!(app.count("SELECT count(*) FROM auth.users").await, 1);
+        assert_eq!(app.count("SELECT count(*) FROM auth.identities").await, 1);
     }
 }
 
@@ -224,7 +211,7 @@ async fn two_sign_ups_with_one_address_make_one_user() {
         lost.refused(422, Code::UserAlreadyExists);
     }
     assert_eq!(
-        usize::try_from(count(&app, "SELECT count(*) FROM auth.users").await),
+        usize::try_from(app.count("SELECT count(*) FROM auth.users").await),
         Ok(ROUNDS)
     );
 }
@@ -269,9 +256,9 @@ async fn who_comes_from_a_provider_many_times_at_once_is_one() {
         provider.is_signed_in(&email, &email, true);
         come_back_at_once(&app, 20).await;
         let of_provider = "SELECT count(*) FROM auth.identities WHERE provider = 'keycloak'";
-        assert_eq!(count(&app, of_provider).await, round + 1);
+        assert_eq!(app.count(of_provider).await, round + 1);
         assert_eq!(
-            count(&app, "SELECT count(*) FROM auth.users").await,
+            app.count("SELECT count(*) FROM auth.users").await,
             round + 1
         );
     }
@@ -291,6 +278,6 @@ async fn who_signs_up_and_comes_from_a_provider_at_once_is_one() {
         let caller = app.came_back(&reply);
         assert_eq!(caller.get("/user").await.ok()["email"], email.as_str());
         let users = format!("SELECT count(*) FROM auth.users WHERE email = '{email}'");
-        assert_eq!(count(&app, &users).await, 1);
+        assert_eq!(app.count(&users).await, 1);
     }
 }

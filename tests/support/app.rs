@@ -144,6 +144,12 @@ impl TestApp {
             .expect("the app made its own database")
     }
 
+    /// A number that the database knows.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let rows = self.database().connect().await;
+        rows.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
     /// Sends a request as it stands, and delivers the mails it caused before the answer is returned.
     pub async fn send(&self, request: http::Request<Body>) -> Reply {
         self.server.call(request).await

@@ -127,10 +127,8 @@ async fn attack_072_who_has_no_address_is_nobody_elses_either() {
     let (one, other) = (apple("one").await, apple("other").await);
     assert_ne!(one, other);
     assert_eq!(apple("one").await, one);
-    let rows = setting.app.database().connect().await;
     let count = "select count(*) from auth.users";
-    let count: i64 = rows.query_one(count, &[]).await.unwrap().get(0);
-    assert_eq!(count, 4);
+    assert_eq!(setting.app.count(count).await, 4);
 }
 
 #[tokio::test]

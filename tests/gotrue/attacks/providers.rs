@@ -24,14 +24,8 @@ fn refusal(reply: &Reply) -> String {
     parameter(target.query(), "error_code").unwrap_or_else(|| panic!("no refusal: {target}"))
 }
 
-/// A number that a statement selects.
-async fn count(app: &TestApp, sql: &str) -> i64 {
-    let database = app.database().connect().await;
-    database.query_one(sql, &[]).await.unwrap().get(0)
-}
-
 async fn sessions(app: &TestApp) -> i64 {
-    count(app, "SELECT count(*) FROM auth.sessions").await
+    app.count("SELECT count(*) FROM auth.sessions").await
 }
 
 async fn sign_in(app: &TestApp, email: &str) -> Reply {
@@ -184,10 +178,10 @@ async fn attack_035_only_true_is_verified() {
 
     assert_eq!(sessions(&app).await, sessions_before);
     let confirmed = "SELECT count(*) FROM auth.users WHERE email_confirmed_at IS NOT NULL";
-    assert_eq!(count(&app, confirmed).await, 1, "the victim alone");
+    assert_eq!(app.count(confirmed).await, 1, "the victim alone");
     let linked = "SELECT count(*) FROM auth.identities i JOIN auth.users u ON u.id = i.user_id \
         WHERE u.email = 'victim@example.com' AND i.provider <> 'email'";
-    assert_eq!(count(&app, linked).await, 0);
+    assert_eq!(app.count(linked).await, 0);
 }
 
 #[tokio::test]
@@ -224,7 +218,7 @@ async fn the_victim_comes(app: &TestApp, provider: &Provider) -> Caller {
         "SELECT count(*) FROM auth.sessions WHERE user_id = '{}'",
         victim.id
     );
-    assert_eq!(count(app, &others).await, 1, "no session but the victim's");
+    assert_eq!(app.count(&others).await, 1, "no session but the victim's");
     victim
 }
 
@@ -330,7 +324,7 @@ async fn attack_072_a_provider_that_vouches_for_nothing_opens_no_account() {
     );
     let user = victim.get("/user").await.ok();
     assert_eq!(user["identities"].as_array().unwrap().len(), 1);
-    assert_eq!(count(&app, "SELECT count(*) FROM auth.sessions").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM auth.sessions").await, 1);
 }
 
 #[tokio::test]
@@ -362,7 +356,7 @@ async fn attack_079_no_claim_of_a_provider_is_a_privilege() {
     assert_eq!(user["is_anonymous"], false);
     let privileged = "SELECT count(*) FROM auth.users WHERE is_super_admin OR is_sso_user OR is_anonymous \
         OR phone IS NOT NULL OR coalesce(encrypted_password, '') <> '' OR email_confirmed_at < '2000-01-01'";
-    assert_eq!(count(&app, privileged).await, 0);
+    assert_eq!(app.count(privileged).await, 0);
     eve.get("/admin/users").await.refused(403, Code::NotAdmin);
 }
 
